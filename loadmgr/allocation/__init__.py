@@ -1,0 +1,36 @@
+"""WHO GETS WHAT: the linear program, the water-filling behind it, and the check that both must pass."""
+
+from loadmgr.allocation.allocate import Allocator, allocate
+from loadmgr.allocation.check import check
+from loadmgr.allocation.explain import Explanation, Reason, explain
+from loadmgr.allocation.money import DemandCharge, SiteMoney, StationaryBattery
+from loadmgr.allocation.options import POLICIES, AllocationOptions, Policy
+from loadmgr.allocation.problem import AllocationProblem
+from loadmgr.allocation.pulp_program import write_program
+from loadmgr.allocation.request import BatteryAt, ChargingRequest, CircuitLimits, build_money, build_problem
+from loadmgr.allocation.result import Alarm, Allocation, SolveStatistics
+
+__all__ = [
+    "POLICIES",
+    "Alarm",
+    "Allocation",
+    "AllocationOptions",
+    "AllocationProblem",
+    "Allocator",
+    "BatteryAt",
+    "ChargingRequest",
+    "CircuitLimits",
+    "DemandCharge",
+    "Explanation",
+    "Policy",
+    "Reason",
+    "SiteMoney",
+    "SolveStatistics",
+    "StationaryBattery",
+    "allocate",
+    "build_money",
+    "build_problem",
+    "check",
+    "explain",
+    "write_program",
+]

@@ -1,0 +1,1 @@
+"""THIN SHELLS: clocks, sockets and signals live here and nowhere else."""

@@ -1,0 +1,77 @@
+"""The command line ``loadmgr``: every verb is mounted here, and nothing heavy is imported until a verb runs.
+
+Exit status: 0 good; 1 a check found faults; 2 usage or bad input; 3 a limit was exceeded.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from loadmgr import __version__
+from loadmgr.apps import (
+    check_cli,
+    composite_cli,
+    demo_cli,
+    messages_cli,
+    plan_cli,
+    run_cli,
+    simulate_cli,
+    size_cli,
+    station_cli,
+)
+from loadmgr.errors import LoadManagerError
+
+EXIT_BAD_INPUT = 2
+
+app = typer.Typer(
+    name="loadmgr",
+    help="Smart-charging load management: no fuse trips, every driver leaves charged, the bill stays low.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo_cli.demo)
+app.command("run")(run_cli.run)
+app.command("check")(check_cli.check)
+app.command("schema")(check_cli.schema)
+app.command("plan")(plan_cli.plan)
+app.command("simulate")(simulate_cli.simulate)
+app.command("size")(size_cli.size)
+app.command("composite")(composite_cli.composite)
+app.command("station")(station_cli.station)
+app.command("messages")(messages_cli.messages)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
+    if wanted:
+        typer.echo(f"loadmgr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version)] = False,
+) -> None:
+    """Hold the options that come before a verb."""
+
+
+def main() -> None:
+    """Run the command line; an expected fault is one line on standard error and exit status 2."""
+    try:
+        app()
+    except LoadManagerError as error:
+        typer.echo(f"loadmgr: {error}", err=True)
+        sys.exit(EXIT_BAD_INPUT)
+    except ModuleNotFoundError as error:
+        typer.echo(f"loadmgr: {error.name} is not installed: pip install 'loadmgr[demo]'", err=True)
+        sys.exit(EXIT_BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"loadmgr: {where}{error.strerror or error}", err=True)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""``loadmgr plan`` behind its command: a site and a session table in, a plan out."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from loadmgr.allocation import AllocationProblem
+from loadmgr.apps.site import control_settings
+from loadmgr.control.day_plan import day_problem
+from loadmgr.errors import InputError
+from loadmgr.model.session import EnergyNeed, Session, SessionRecord, VehicleLimits
+from loadmgr.model.topology import Site
+from loadmgr.sim.arrivals import plan_arrivals
+from loadmgr.sim.session_table import read_sessions
+from loadmgr.site_file import SiteFile
+
+
+def plan_problem(site_file: SiteFile, sessions: Path, *, at: datetime | None) -> AllocationProblem:
+    """Return the question that a session table puts to a site.
+
+    Parameters
+    ----------
+    sessions : Path
+        Session table; a session without EVSE gets the lowest free one in file order.
+    at : datetime, optional
+        When the plan starts; ``None`` is the first arrival in the table.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, is empty, or names an EVSE that the site lacks.
+    """
+    records = read_sessions(sessions)
+    if not records:
+        raise InputError(f"{sessions}: there is no session in the table")
+    start = at or records[0].arrival
+    return day_problem(
+        site_file.site,
+        site_file.tariff,
+        sessions_of(site_file.site, records),
+        at=start,
+        settings=control_settings(site_file),
+    )
+
+
+def sessions_of(site: Site, records: Sequence[SessionRecord]) -> list[Session]:
+    """Return the sessions of a table as a controller would know them: what was asked for, and what the driver said."""
+    last = max(r.arrival for r in records)
+    first = min(r.arrival for r in records)
+    known = {r.session_id: r for r in records}
+    arrivals = plan_arrivals(site, records, start=first, until=last + timedelta(seconds=1), seed=0)
+    out = []
+    for visit in arrivals.visits:
+        record = known[visit.session_id]
+        out.append(
+            Session(
+                id=record.session_id,
+                evse=visit.evse.id,
+                arrival=record.arrival,
+                departure=record.estimated_departure or record.departure,
+                need=EnergyNeed(wanted_wh=record.energy_requested_wh),
+                vehicle=VehicleLimits(phases=record.phases, max_a=record.max_a),
+            )
+        )
+    return out

@@ -1,0 +1,67 @@
+"""``loadmgr plan``: what a site would give the sessions of a table, and why."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    *,
+    sessions: Annotated[Path, typer.Option(metavar="FILE.csv", help="Session table.")],
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start of the plan, with zone. [default: the first arrival]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw the plan.")] = None,
+    explain: Annotated[str | None, typer.Option(metavar="EVSE", help="Say why an EVSE gets what it gets.")] = None,
+    export_lp: Annotated[Path | None, typer.Option(metavar="OUT.lp|OUT.mps", help="Write the linear program.")] = None,
+) -> None:
+    """Plan a day: each session's currents and the energy to expect at its departure.
+
+    Examples: `loadmgr plan garage --sessions week.csv`, `loadmgr plan my-site.yaml --sessions s.csv --json`
+    """
+    import json
+    from zoneinfo import ZoneInfo
+
+    from loadmgr.allocation import AllocationOptions, allocate, write_program
+    from loadmgr.allocation import explain as explain_evse
+    from loadmgr.apps import plan_view
+    from loadmgr.apps.day_plan import plan_problem
+    from loadmgr.site_file import find_site, load_site
+
+    site_file = load_site(find_site(site))
+    zone = ZoneInfo(site_file.site.time_zone)
+    options = AllocationOptions(milp_evses=0)
+    problem = plan_problem(site_file, sessions, at=_time(at))
+    if explain is not None and explain not in problem.evses.ids:
+        known = ", ".join(problem.evses.ids)
+        raise typer.BadParameter(f"{explain} has no session in this plan; there are {known}", param_hint="--explain")
+    allocation = allocate(problem, options=options)
+    if as_json:
+        typer.echo(json.dumps(plan_view.document(problem, allocation), indent=2))
+    else:
+        typer.echo(plan_view.table(problem, allocation, zone=zone))
+    if explain is not None:
+        reasons = explain_evse(
+            problem, allocation, explain, options=options, zone=zone, currency=site_file.site.currency
+        )
+        typer.echo("\n" + plan_view.explanation_text(reasons, zone=zone))
+    if plot is not None:
+        plan_view.plot(problem, allocation, plot, zone=zone)
+    if export_lp is not None:
+        write_program(problem, export_lp, options=options)
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time; write 2026-03-01T18:00+01:00", param_hint="--at") from error
+    if when.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; write {when.isoformat()}+00:00 for UTC", param_hint="--at")
+    return when

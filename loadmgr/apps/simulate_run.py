@@ -1,0 +1,114 @@
+"""``loadmgr simulate`` and ``loadmgr size`` behind their commands: a world from files, and strategies run in it."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from loadmgr.errors import InputError
+from loadmgr.model.tariff import Tariff
+from loadmgr.sim.run import Simulation, SimulationOptions, run_plan
+from loadmgr.sim.session_table import SessionTable, read_sessions, read_table
+from loadmgr.sim.slots import SlotOptions
+from loadmgr.sim.world_plan import WorldPlan, plan_world
+from loadmgr.site_file import SiteFile
+
+Progress = Callable[[str, float], None]
+"""Told a strategy and the share of its run that is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is simulated: the world, what it pays, and the rows of the session table that were left out."""
+
+    plan: WorldPlan
+    tariff: Tariff
+    options: SimulationOptions
+    faults: tuple[str, ...]
+
+
+def question(
+    site_file: SiteFile,
+    *,
+    sessions: Path | None,
+    start: datetime | date | None,
+    until: datetime | date | None,
+    seed: int,
+    skip_bad_rows: bool,
+) -> Question:
+    """Return the world that a command asks about.
+
+    Parameters
+    ----------
+    sessions : Path, optional
+        Session table; ``None`` takes the one of the site file's ``demo`` section.
+    start, until : datetime or date, optional
+        A date is midnight at the site. ``None`` is the midnight before the first arrival and after the last departure.
+    skip_bad_rows : bool
+        Whether bad rows of the table are left out rather than refused.
+
+    Raises
+    ------
+    InputError
+        If there is no session table, or none of its sessions arrives within the span.
+    """
+    path = sessions or (None if site_file.demo is None else site_file.demo.sessions)
+    if path is None:
+        raise InputError(f"{site_file.site.name} names no sessions of its own: give a table with --sessions")
+    table = read_table(path) if skip_bad_rows else SessionTable(sessions=read_sessions(path), faults=())
+    if not table.sessions:
+        raise InputError(f"{path}: there is no session in the table")
+    zone = ZoneInfo(site_file.site.time_zone)
+    last = max(session.departure for session in table.sessions).astimezone(zone).date()
+    begin = _instant(start or table.sessions[0].arrival.astimezone(zone).date(), zone)
+    end = _instant(until or last + timedelta(days=1), zone)
+    if end <= begin:
+        raise InputError(f"the simulation must end after {begin.isoformat()}, not at {end.isoformat()}")
+    plan = plan_world(site_file, table.sessions, start=begin, until=end, seed=seed)
+    if not plan.arrivals.visits:
+        raise InputError(f"{path}: no session arrives from {begin.isoformat()} to {end.isoformat()}")
+    said = site_file.session_defaults
+    slots = SlotOptions(stay_s=float(said.stay_s), need_wh=said.energy_wh)
+    return Question(plan=plan, tariff=site_file.tariff, options=SimulationOptions(slots=slots), faults=table.faults)
+
+
+def run_strategies(asked: Question, strategies: Sequence[str], *, workers: int, progress: Progress) -> list[Simulation]:
+    """Return the simulation of each strategy, in the order asked; the same for any number of workers.
+
+    Raises
+    ------
+    InputError
+        If the tariff has no price for a part of the span.
+    """
+    if workers == 1 or len(strategies) == 1:
+        return [_run(asked, strategy, progress=progress) for strategy in strategies]
+    # Workers start fresh: a fork of a process with solver threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=min(workers, len(strategies)), mp_context=context) as pool:
+        waiting = {pool.submit(_run, asked, strategy): strategy for strategy in strategies}
+        done = {}
+        for future in as_completed(waiting):
+            done[waiting[future]] = future.result()
+            progress(waiting[future], 1.0)
+    return [done[strategy] for strategy in strategies]
+
+
+def _run(asked: Question, strategy: str, *, progress: Progress | None = None) -> Simulation:
+    def tell(over_s: float) -> None:
+        if progress is not None:
+            progress(strategy, over_s / asked.plan.seconds)
+
+    try:
+        simulation = run_plan(asked.plan, asked.tariff, strategy=strategy, options=asked.options, progress=tell)
+        simulation.report()  # bills here, where a tariff without a price is still a fault of the input
+    except ValueError as error:
+        raise InputError(f"{asked.plan.site.name}: {error}") from error
+    tell(asked.plan.seconds)
+    return simulation
+
+
+def _instant(when: datetime | date, zone: ZoneInfo) -> datetime:
+    return when if isinstance(when, datetime) else datetime.combine(when, time(), tzinfo=zone)

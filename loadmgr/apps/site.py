@@ -1,0 +1,257 @@
+"""The controller process: a thin loop that carries observations in and commands out.
+
+Rules kept here
+---------------
+1. Nothing is decided here. Observations of one instant are sorted by station before they are folded, because the order
+   of arrival over several sockets is the kernel's and not ours.
+2. Every command is answered by exactly one ``CommandAnswered``, whatever happens to the link.
+3. Time comes from the clock that is handed in: real, or simulated and lock-stepped.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from loadmgr.bridge import from_ocpp, to_ocpp
+from loadmgr.control.command import Command, Urgency
+from loadmgr.control.controller import SiteController
+from loadmgr.control.decision import Decision
+from loadmgr.control.observation import Observation, Outcome, StationConnected, StationDisconnected
+from loadmgr.control.settings import ControlSettings
+from loadmgr.model.ids import StationId
+from loadmgr.model.profile import OcppVersion
+from loadmgr.site_file import SiteFile
+from ocpp_link.answers import TransactionIds, csms_answer
+from ocpp_link.clock import Clock
+from ocpp_link.errors import AnswerLater, CallExpired, CallTimeout, ConnectionLost, OcppError
+from ocpp_link.events import Event, Mended
+from ocpp_link.outbox import Priority
+from ocpp_link.station import Station
+from ocpp_link.station_profile import ProfileBook
+from ocpp_link.transport import Policy, Server, serve
+from ocpp_link.wirelog import Tap
+
+log = logging.getLogger(__name__)
+
+_PRIORITY = {Urgency.SAFETY: Priority.SAFETY, Urgency.ORDINARY: Priority.NORMAL, Urgency.BACKGROUND: Priority.BULK}
+
+_RECENT = 512
+"""How many solve times are kept for the quantiles of a running process."""
+
+
+class SiteProcess:
+    """One site under control: the link below, the controller in the middle, the clock given.
+
+    Parameters
+    ----------
+    site_file : SiteFile
+    clock : Clock
+    on_decision : callable, optional
+        Called with each decision, for a display.
+    """
+
+    def __init__(
+        self, site_file: SiteFile, *, clock: Clock, on_decision: Callable[[Decision], None] | None = None
+    ) -> None:
+        self.site = site_file.site
+        self.controller = SiteController(site_file.site, site_file.tariff, settings=control_settings(site_file))
+        self.messages: Counter[str] = Counter()
+        self.mends: Counter[str] = Counter()
+        self.models = ProfileBook()
+        self.profiles_sent = 0
+        self.solve_s: list[float] = []
+        self.recent_solve_s: deque[float] = deque(maxlen=_RECENT)
+        self._clock = clock
+        self._on_decision = on_decision
+        self._transactions = TransactionIds(first_id=int(clock.now().timestamp()))
+        self._inbox: list[tuple[str, int, Observation]] = []
+        self._arrivals: Counter[str] = Counter()
+        self._links: dict[str, Station] = {}
+        self._woken = asyncio.Event()
+        self._due: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def connected(self) -> tuple[str, ...]:
+        """Stations whose link is up."""
+        return tuple(self._links)
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def observe(self, observation: Observation, *, source: str = "") -> None:
+        """Take in a fact; it is folded and acted on as soon as everything of this instant is in."""
+        self._arrivals[source] += 1
+        self._inbox.append((source, self._arrivals[source], observation))
+        self._woken.set()
+
+    async def on_connect(self, station: Station) -> None:
+        """Take note of a station's link, or close one that the site file does not name."""
+        if StationId(station.id) not in self.site.station_by_id:
+            log.warning("station %s is not in the site file: connection closed", station.id)
+            await station.close(code=1008, reason="unknown station")
+            return
+        self._links[station.id] = station
+        self.observe(
+            StationConnected(at=self._clock.now(), station=StationId(station.id), version=OcppVersion(station.version)),
+            source=station.id,
+        )
+
+    async def on_call(self, station: Station, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Turn a station's call into observations, and answer it."""
+        self.messages["in"] += 1
+        self.messages["out"] += 1
+        now = self._clock.now()
+        number = self._transactions.id_for(station.id, payload) if action == "StartTransaction" else None
+        if self._links.get(station.id) is station:
+            facts = from_ocpp.observations(
+                action,
+                payload,
+                version=OcppVersion(station.version),
+                station=StationId(station.id),
+                at=now,
+                transaction=None if number is None else str(number),
+            )
+            for fact in facts:
+                self.observe(fact, source=station.id)
+        answer = csms_answer(station.version, action, payload, now=now, transaction_id=number or 0)
+        self._answer_late(station.id, action, payload, answer)
+        return answer
+
+    def _answer_late(self, station_id: str, action: str, payload: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Hold back what a model cannot take at once: some drop the link when a start is answered too fast."""
+        if action == "BootNotification":
+            self.models.booted(station_id, payload)
+        elif action == "StartTransaction":
+            delay_s = self.models.profile(station_id).reply_delay_s
+            if delay_s is not None:
+                raise AnswerLater(answer, after_s=delay_s)
+
+    async def on_disconnect(self, station: Station, reason: str) -> None:
+        """Take note that a station's link is gone."""
+        if self._links.get(station.id) is station:
+            del self._links[station.id]
+            self.observe(
+                StationDisconnected(at=self._clock.now(), station=StationId(station.id), reason=reason),
+                source=station.id,
+            )
+
+    def on_event(self, station: Station, event: Event) -> None:
+        """Log what the link had to put up with."""
+        self.messages[type(event).__name__] += 1
+        if isinstance(event, Mended):
+            self.mends.update(event.mends)
+        log.debug("%s: %s", station.id, event)
+
+    # -- what goes out ------------------------------------------------------------------------------------------------
+
+    async def _send(self, command: Command) -> None:
+        source = str(command.station)
+        station = self._links.get(source)
+        if station is None:
+            self.observe(self._failed(command, Outcome.LOST, "not connected"), source=source)
+            return
+        version = OcppVersion(station.version)
+        action, payload = to_ocpp.request(command, version=version)
+        self.messages["out"] += 1
+        self.profiles_sent += action == "SetChargingProfile"
+        try:
+            answer = await station.call(
+                action, payload, timeout_s=self.site.timing.call_timeout_s, priority=_PRIORITY[command.urgency]
+            )
+        except CallTimeout as error:
+            self.observe(self._failed(command, Outcome.TIMED_OUT, str(error)), source=source)
+        except (ConnectionLost, CallExpired) as error:
+            self.observe(self._failed(command, Outcome.LOST, str(error)), source=source)
+        except OcppError as error:
+            self.messages["in"] += 1
+            self.observe(self._failed(command, Outcome.FAILED, str(error)), source=source)
+        else:
+            self.messages["in"] += 1
+            for fact in from_ocpp.answer(command, answer, version=version, at=self._clock.now()):
+                self.observe(fact, source=source)
+
+    def _failed(self, command: Command, outcome: Outcome, reason: str) -> Observation:
+        return from_ocpp.failure(command, outcome, reason, at=self._clock.now())
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Fold, decide and send until cancelled."""
+        self._woken.set()
+        try:
+            while True:
+                await self._woken.wait()
+                await self._clock.sleep_until(self._clock.now_s())  # everything of this instant first
+                with self._clock.busy():
+                    self._woken.clear()
+                    self._act(self._clock.now())
+        finally:
+            for task in (*self._tasks, *([self._due] if self._due else [])):
+                task.cancel()
+
+    def _act(self, now: datetime) -> None:
+        inbox, self._inbox = self._inbox, []
+        for _, _, observation in sorted(inbox, key=lambda entry: entry[:2]):
+            self.controller.observe(observation)
+        started = time.perf_counter()
+        decision = self.controller.decide(now)
+        if decision.planned is not None:
+            self.solve_s.append(time.perf_counter() - started)
+            self.recent_solve_s.append(self.solve_s[-1])
+        for command in sorted(decision.commands, key=lambda c: (c.urgency, c.id)):
+            self._start(self._send(command))
+        for alarm in decision.alarms:
+            if alarm.cleared is None:
+                log.warning("%s: %s; %s", alarm.subject, alarm.cause, alarm.advice)
+            else:
+                log.info("%s: over: %s", alarm.subject, alarm.kind)
+        self._wake_at(decision.next_due)
+        if self._on_decision is not None:
+            self._on_decision(decision)
+
+    def _start(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _wake_at(self, when: datetime) -> None:
+        if self._due is not None:
+            self._due.cancel()
+        in_s = max(0.0, (when - self._clock.now()) / timedelta(seconds=1))
+        self._due = asyncio.create_task(self._wake(self._clock.now_s() + in_s))
+
+    async def _wake(self, when_s: float) -> None:
+        await self._clock.sleep_until(when_s)
+        self._woken.set()
+
+
+def control_settings(site_file: SiteFile) -> ControlSettings:
+    """Return the controller's settings for a site: what the site file says, the defaults for the rest."""
+    said = site_file.session_defaults
+    return ControlSettings(need_wh=said.energy_wh, stay_s=said.stay_s)
+
+
+async def serve_site(process: SiteProcess, *, host: str, port: int, clock: Clock, tap: Tap | None = None) -> Server:
+    """Open the endpoint ``ws://host:port/ocpp/<station id>`` for a site's stations; ``tap`` gets every message."""
+    return await serve(
+        host,
+        port,
+        handler=process,
+        clock=clock,
+        call_timeout_s=process.site.timing.call_timeout_s,
+        policy=Policy(tap=tap),
+    )
+
+
+async def stop(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait until they are gone; a failure of one of them is raised."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,146 @@
+"""``loadmgr size``: the smallest grid connection that keeps a share of the promises."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from loadmgr.apps.simulate_cli import BadRows, moment, tell_bad_rows
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from loadmgr.sim.sizing import Sizing
+
+FUSES_A = (16, 20, 25, 32, 35, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250)
+"""Rated currents that can be bought (IEC 60269-1, IEC 60898-1) [A]."""
+
+EXIT_NONE_IS_ENOUGH = 1
+
+
+def size(  # noqa: PLR0913 - one parameter for each option
+    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    *,
+    promise: Annotated[str, typer.Option(metavar="SHARE", help="Promises to be kept, such as 98%.")] = "98%",
+    sessions: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Session table. [default: the site's own]")
+    ] = None,
+    fuse: Annotated[
+        list[float] | None, typer.Option(metavar="AMPERE", help="A size to be had; may be repeated. [default: IEC's]")
+    ] = None,
+    strategy: Annotated[str, typer.Option(metavar="NAME", help="Who gets how much.")] = "least_laxity",
+    surely: Annotated[bool, typer.Option("--surely", help="The interval's lower end has to reach the share.")] = False,
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="A date, or a time with zone.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="A date, or a time with zone.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what sessions leave open about vehicles.")] = 0,
+    on_bad_rows: Annotated[BadRows, typer.Option(help="Bad rows of the session table.")] = BadRows.STOP,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Find the smallest grid connection that keeps a share of the promises, and what one ampere more is worth.
+
+    Circuits below the connection and a contracted power stay as they are. Exit status 1 if no size is enough.
+
+    Examples: `loadmgr size garage --promise 98%`, `loadmgr size depot.yaml --sessions may.csv --promise 95% --surely`
+    """
+    import json
+
+    from rich.console import Console
+
+    from loadmgr.apps.simulate_run import question
+    from loadmgr.errors import InputError
+    from loadmgr.sim.sizing import size_connection
+    from loadmgr.sim.strategies import STRATEGIES, UNLIMITED
+    from loadmgr.site_file import find_site, load_site
+
+    wanted = _ratio(promise)
+    if strategy == UNLIMITED:
+        raise typer.BadParameter(f"{strategy} looks at no limit: any size would be enough", param_hint="--strategy")
+    if strategy not in STRATEGIES:
+        raise typer.BadParameter(
+            f"{strategy} is no strategy; there are {', '.join(STRATEGIES)}", param_hint="--strategy"
+        )
+    asked = question(
+        load_site(find_site(site)),
+        sessions=sessions,
+        start=moment(start, hint="--start"),
+        until=moment(until, hint="--until"),
+        seed=seed,
+        skip_bad_rows=on_bad_rows is BadRows.SKIP,
+    )
+    try:
+        sizing = size_connection(
+            [asked.plan],
+            asked.tariff,
+            promise_ratio=wanted,
+            fuses_a=sorted(set(fuse or map(float, FUSES_A))),
+            strategy=strategy,
+            surely=surely,
+            options=asked.options,
+        )
+    except ValueError as error:
+        raise InputError(f"{asked.plan.site.name}: {error}") from error
+    if not any(tried.judged for tried in sizing.tried):
+        raise InputError(f"{asked.plan.site.name}: no promise falls due within the span; make it longer")
+    if as_json:
+        typer.echo(json.dumps(_document(sizing), indent=2))
+    else:
+        Console().print(_table(sizing, title=asked.plan.site.name, currency=asked.tariff.currency))
+        typer.echo(_answer(sizing, wanted=wanted, currency=asked.tariff.currency))
+    tell_bad_rows(asked.faults)
+    if sizing.chosen is None:
+        raise typer.Exit(EXIT_NONE_IS_ENOUGH)
+
+
+def _ratio(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no share; write 98%", param_hint="--promise") from error
+    if not 0.0 < value <= 1.0:
+        raise typer.BadParameter(f"{text} must lie above 0% and at most at 100%", param_hint="--promise")
+    return value
+
+
+def _table(sizing: "Sizing", *, title: str, currency: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=f"{title}: sizes tried", box=box.SIMPLE_HEAD)
+    for heading in ("fuse A", "promises kept", "share", "interval of 95%", "energy kWh", f"cost {currency}"):
+        table.add_column(heading, justify="right")
+    for tried in sizing.tried:
+        table.add_row(
+            f"{tried.fuse_a:g}",
+            f"{tried.kept} of {tried.judged}",
+            f"{tried.kept_ratio:.1%}",
+            f"{tried.low_ratio:.1%} to {tried.high_ratio:.1%}",
+            f"{tried.energy_wh / 1000.0:,.1f}",
+            f"{tried.cost:,.2f}",
+            style="bold green" if tried is sizing.chosen else None,
+        )
+    return table
+
+
+def _answer(sizing: "Sizing", *, wanted: float, currency: str) -> str:
+    chosen = sizing.chosen
+    if chosen is None:
+        return f"None of these sizes keeps {wanted:.1%} of the promises; circuits below or the contract may bind."
+    text = (
+        f"{chosen.fuse_a:g} A per phase keep {chosen.kept_ratio:.1%} of the promises "
+        f"(95% interval {chosen.low_ratio:.1%} to {chosen.high_ratio:.1%}, {chosen.judged} promises)."
+    )
+    if sizing.energy_per_a_year_wh is None or sizing.cost_per_a_year is None:
+        return text
+    more_kwh, more_cost = sizing.energy_per_a_year_wh / 1000.0, sizing.cost_per_a_year
+    return f"{text}\nOne ampere more: {more_kwh:+,.1f} kWh and {more_cost:+,.2f} {currency} a year."
+
+
+def _document(sizing: "Sizing") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "chosen_a": None if sizing.chosen is None else sizing.chosen.fuse_a,
+        "energy_per_a_year_wh": sizing.energy_per_a_year_wh,
+        "cost_per_a_year": sizing.cost_per_a_year,
+        "tried": [{**asdict(tried), "kept_ratio": tried.kept_ratio} for tried in sizing.tried],
+    }

@@ -1,0 +1,98 @@
+"""``loadmgr station``: simulated charging stations against any CSMS.
+
+The body (profiles, vehicle, meter) is `loadmgr.sim.station`, the wire half `ocpp_link.testing`; here is only the shell:
+real time, the command line, and faults on demand.
+"""
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from loadmgr.errors import InputError
+
+if TYPE_CHECKING:
+    from loadmgr.apps.station_run import Plan
+
+_VERSIONS = ("1.6", "2.0.1", "2.1")
+_FAULTS = ("drop", "delay", "duplicate", "malformed")
+
+
+def station(  # noqa: PLR0913 - one option each
+    url: Annotated[str, typer.Argument(metavar="URL", help="The CSMS's endpoint, e.g. ws://127.0.0.1:9000/ocpp")],
+    *,
+    identity: Annotated[str, typer.Option("--id", help="The station's id; with --count a number is appended.")] = "CS",
+    ocpp: Annotated[str, typer.Option("--ocpp", help="1.6, 2.0.1 or 2.1.")] = "1.6",
+    count: Annotated[int, typer.Option("--count", min=1, help="How many stations.")] = 1,
+    evses: Annotated[int, typer.Option("--evses", min=1, help="EVSE of each.")] = 1,
+    max_a: Annotated[float, typer.Option("--max-a", help="Installed maximum per phase [A].")] = 32.0,
+    phases: Annotated[int, typer.Option("--phases", min=1, max=3, help="Phases of station and vehicle.")] = 3,
+    plug_after: Annotated[float, typer.Option("--plug-after", help="When the vehicle comes [s].")] = 3.0,
+    stay: Annotated[float, typer.Option("--stay", help="How long it stays [s].")] = 3600.0,
+    energy: Annotated[float, typer.Option("--energy", help="What it wants [kWh].")] = 20.0,
+    meter_interval: Annotated[float, typer.Option("--meter-interval", help="Between meter values [s].")] = 10.0,
+    lasting: Annotated[float | None, typer.Option("--for", help="Stop after so long [s]; default: Ctrl-C.")] = None,
+    send: Annotated[list[str] | None, typer.Option("--send", help="ACTION or ACTION={...}, after the boot.")] = None,
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="KIND@SECONDS: " + ", ".join(_FAULTS))] = None,
+    password: Annotated[str | None, typer.Option("--password", envvar="LOADMGR_STATION_PASSWORD")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the frames.")] = False,
+) -> None:
+    """Run charging stations that boot, charge by their own composite schedule, and are rude on demand."""
+    if ocpp not in _VERSIONS:
+        raise InputError(f"--ocpp must be one of {', '.join(_VERSIONS)}, got {ocpp}")
+    from loadmgr.apps.station_run import Plan, run_stations
+
+    plan = Plan(
+        url=url,
+        identities=tuple([identity] if count == 1 else [f"{identity}{number}" for number in range(1, count + 1)]),
+        version=ocpp,
+        evses=evses,
+        max_a=max_a,
+        phases=phases,
+        plug_after_s=plug_after,
+        stay_s=stay,
+        energy_wh=energy * 1000.0,
+        meter_interval_s=meter_interval,
+        lasting_s=lasting,
+        messages=tuple(_message(text) for text in send or ()),
+        faults=tuple(_fault(text) for text in fault or ()),
+        password=password,
+        tell=_silent if quiet else typer.echo,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    _run(plan, run_stations)
+
+
+def _run(plan: "Plan", run_stations: Any) -> None:
+    try:
+        asyncio.run(run_stations(plan))
+    except KeyboardInterrupt:
+        typer.echo("stopped")
+
+
+def _silent(_text: str) -> None:
+    return
+
+
+def _message(text: str) -> tuple[str, dict[str, Any]]:
+    action, _, payload = text.partition("=")
+    try:
+        found = json.loads(payload) if payload else {}
+    except json.JSONDecodeError as error:
+        raise InputError(f"--send {action}: the payload is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"--send {action}: the payload must be an object, got {payload}")
+    return action, found
+
+
+def _fault(text: str) -> tuple[str, float]:
+    kind, _, at = text.partition("@")
+    try:
+        at_s = float(at or 5.0)
+    except ValueError:
+        at_s = -1.0
+    if kind not in _FAULTS or at_s < 0.0:
+        raise InputError(f"--fault must be KIND@SECONDS with KIND one of {', '.join(_FAULTS)}, got {text!r}")
+    return kind, at_s

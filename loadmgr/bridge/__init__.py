@@ -1,0 +1,1 @@
+"""Between wire and control: pure functions, no state."""

@@ -1,0 +1,89 @@
+"""From commands to messages of a station's version: an action and its payload as it goes on the wire."""
+
+from typing import Any, assert_never
+
+from loadmgr.bridge.profile_json import PURPOSES, profile_to_json
+from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, TriggerReading
+from loadmgr.model.profile import OcppVersion
+
+Message = tuple[str, dict[str, Any]]
+
+CAPABILITY_KEYS_16 = (
+    "ChargeProfileMaxStackLevel",
+    "ChargingScheduleAllowedChargingRateUnit",
+    "ChargingScheduleMaxPeriods",
+    "MaxChargingProfilesInstalled",
+)
+CAPABILITY_VARIABLES_2X = (("ProfileStackLevel", None), ("RateUnit", None), ("PeriodsPerSchedule", None))
+
+
+def request(command: Command, *, version: OcppVersion) -> Message:
+    """Return the action and the payload that say a command to a station of a version.
+
+    Raises
+    ------
+    ValueError
+        If the version cannot say it: a clear that selects nothing, in 2.x (K10.FR.02).
+    InputError
+        If a profile holds what the version lacks.
+    """
+    old = version is OcppVersion.V16
+    match command:
+        case SetProfile():
+            profile = profile_to_json(command.profile, version)
+            if old:
+                return "SetChargingProfile", {"connectorId": command.number, "csChargingProfiles": profile}
+            return "SetChargingProfile", {"evseId": command.number, "chargingProfile": profile}
+        case ClearProfile():
+            return "ClearChargingProfile", _clear_16(command) if old else _clear_2x(command, version)
+        case ReadBack():
+            return "GetCompositeSchedule", {
+                "connectorId" if old else "evseId": command.number,
+                "duration": command.duration_s,
+                "chargingRateUnit": command.unit.value,
+            }
+        case ReadCapabilities():
+            if old:
+                return "GetConfiguration", {"key": list(CAPABILITY_KEYS_16)}
+            asked = [_variable(name, instance) for name, instance in CAPABILITY_VARIABLES_2X]
+            return "GetVariables", {"getVariableData": asked}
+        case TriggerReading():
+            where = {"connectorId": command.number} if old else {"evse": {"id": command.number}}
+            return "TriggerMessage", {"requestedMessage": "MeterValues", **where}
+        case _:
+            assert_never(command)
+
+
+def _variable(name: str, instance: str | None) -> dict[str, Any]:
+    variable = {"name": name} if instance is None else {"name": name, "instance": instance}
+    return {"component": {"name": "SmartChargingCtrlr"}, "variable": variable}
+
+
+def _purpose(command: ClearProfile, version: OcppVersion) -> str | None:
+    words = {purpose: word for word, purpose in PURPOSES[version].items()}
+    return None if command.purpose is None else words[command.purpose]
+
+
+def _present(**fields: object) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _clear_16(command: ClearProfile) -> dict[str, Any]:
+    return _present(
+        id=command.profile_id,
+        connectorId=command.number,
+        chargingProfilePurpose=_purpose(command, OcppVersion.V16),
+        stackLevel=command.stack_level,
+    )
+
+
+def _clear_2x(command: ClearProfile, version: OcppVersion) -> dict[str, Any]:
+    criteria = _present(
+        evseId=command.number,
+        chargingProfilePurpose=_purpose(command, version),
+        stackLevel=command.stack_level,
+    )
+    payload = _present(chargingProfileId=command.profile_id, chargingProfileCriteria=criteria or None)
+    if not payload:
+        raise ValueError("a ClearProfile for OCPP 2.x must name an id, an EVSE, a purpose or a stack level (K10.FR.02)")
+    return payload

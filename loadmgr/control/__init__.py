@@ -1,0 +1,1 @@
+"""WHAT TO DO NOW: the site controller, a state machine over observations."""

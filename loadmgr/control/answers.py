@@ -1,0 +1,266 @@
+"""What the answers to commands change: what stations hold, how far their fail-safe is proven, and what is tried next.
+
+Rules
+-----
+1. ``ACCEPTED`` installs, ``REJECTED`` changes nothing, anything else leaves a doubt: the higher limit counts.
+2. A read-back that shows more than what should hold means that something else is installed: everything is cleared and
+   set anew. One that shows nothing (many stations answer badly) proves nothing, and the acknowledgement stands.
+"""
+
+from datetime import datetime, timedelta
+
+from loadmgr.composite.store import InstalledProfile
+from loadmgr.control.alarm import Severity
+from loadmgr.control.assumption import limit_now_a, w_per_a_at_worst
+from loadmgr.control.command import SetProfile
+from loadmgr.control.holding import FailSafeStage, Settling
+from loadmgr.control.observation import CommandAnswered, CompositeReported, Outcome
+from loadmgr.control.pending import Pending, Purpose
+from loadmgr.control.settings import ControlSettings
+from loadmgr.control.state import EvseRecord, SiteState
+from loadmgr.model.ids import EvseId
+from loadmgr.model.profile import ProfilePurpose, RateUnit
+from loadmgr.model.units import CURRENT_TOLERANCE_A
+
+READ_BACK_TOLERANCE_A = 0.11
+"""Answers are rounded to a tenth, by some up [A]."""
+
+READ_BACKS_TRIED = 3
+"""A station that leaves so many read-backs unanswered is believed by its acknowledgement."""
+
+REFUSALS_OF_A_FORM = 2
+"""One refusal may have other reasons (a transaction that just ended); after so many the form is changed."""
+
+CLEARS_TRIED = 2
+"""After so many clears in vain, a person has to look."""
+
+
+def fold_answer(state: SiteState, seen: CommandAnswered, settings: ControlSettings) -> None:
+    """Fold how a command ended."""
+    pending = state.pending.pop(seen.command, None)
+    if pending is None:
+        _fold_late(state, seen)
+        return
+    station = state.stations[pending.station]
+    if seen.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
+        station.heard_at = seen.at
+    match pending.purpose:
+        case Purpose.LEASE | Purpose.FAILSAFE | Purpose.MAXIMUM:
+            _fold_profile(state, pending, seen, settings)
+        case Purpose.READ_BACK:
+            if seen.outcome is not Outcome.ACCEPTED:
+                _not_read_back(state, pending, seen)
+        case Purpose.CLEAR:
+            station.clear_first = False
+        case Purpose.CAPABILITIES | Purpose.READING:
+            pass
+    if seen.outcome is Outcome.TIMED_OUT:
+        state.alarms.raise_alarm(
+            "no answer",
+            pending.station,
+            at=seen.at,
+            severity=Severity.WARNING,
+            cause=f"station {pending.station} did not answer: {pending.purpose.value}",
+            advice="what it was asked counts as not done; look at its network if this goes on",
+        )
+    elif seen.outcome is Outcome.ACCEPTED:
+        state.alarms.clear("no answer", pending.station, at=seen.at)
+
+
+def _fold_profile(state: SiteState, pending: Pending, seen: CommandAnswered, settings: ControlSettings) -> None:
+    command = pending.command
+    if not isinstance(command, SetProfile):
+        return
+    evses = state.site.evses_of(pending.station) if pending.evse is None else (state.site.evse_by_id[pending.evse],)
+    for evse in evses:
+        record = state.evses[evse.id]
+        if seen.outcome is Outcome.ACCEPTED:
+            installed = InstalledProfile(evse_id=command.number, profile=command.profile)
+            _install(state, record, command.id, installed, at=seen.at)
+        elif seen.outcome is Outcome.REJECTED:
+            record.holding.refused(command.id)
+    match pending.purpose:
+        case Purpose.LEASE:
+            _fold_lease(state, pending, seen, settings)
+        case Purpose.FAILSAFE:
+            _fold_failsafe(state, pending, seen, settings)
+        case Purpose.MAXIMUM:
+            if seen.outcome is Outcome.REJECTED:
+                _note_no_maximum(state, pending, seen)
+
+
+def _install(state: SiteState, record: EvseRecord, command: int, installed: InstalledProfile, *, at: datetime) -> None:
+    profile = installed.profile
+    charging = record.charging
+    if profile.purpose is ProfilePurpose.TX and (
+        charging is None or profile.transaction_id not in (None, charging.transaction)
+    ):
+        return  # its transaction is over, and the profile with it
+    before = limit_now_a(state, record, at)
+    record.holding.acknowledged(command, installed)
+    record.changed_at = at
+    after = limit_now_a(state, record, at)
+    if before > after + CURRENT_TOLERANCE_A:
+        # Without a transaction nothing is delivered, so there is nothing to measure.
+        trusted = record.obedience.proven or charging is None
+        until = at + timedelta(seconds=state.site.timing.settle_s) if trusted else None
+        record.holding.settling.append(Settling(limit_a=before, below_a=after, since=at, until=until))
+
+
+def _fold_lease(state: SiteState, pending: Pending, seen: CommandAnswered, settings: ControlSettings) -> None:
+    record = state.evses[_evse_of(pending)]
+    subject = record.evse.id
+    if seen.outcome is Outcome.ACCEPTED:
+        record.refusals = 0
+        if record.obedience.disobeying_since is None:
+            record.retry_at = None  # else its limit is sent again at a pace of its own
+        state.alarms.clear("limit refused", subject, at=seen.at)
+        return
+    record.refusals += 1
+    record.retry_at = seen.at + timedelta(seconds=settings.resend_s * min(8, 2 ** (record.refusals - 1)))
+    if seen.outcome is Outcome.REJECTED and record.charging is not None:
+        if record.refusals >= REFUSALS_OF_A_FORM:
+            state.stations[pending.station].lease_form += 1
+        state.alarms.raise_alarm(
+            "limit refused",
+            subject,
+            at=seen.at,
+            severity=Severity.WARNING,
+            cause=f"{subject} refused its limit{f': {seen.reason}' if seen.reason else ''}; what it holds counts on",
+            advice="look whether the station's own load balancing or another backend governs it",
+        )
+    state.triggers.append(f"{subject}: limit {seen.outcome.value}")
+
+
+def _fold_failsafe(state: SiteState, pending: Pending, seen: CommandAnswered, settings: ControlSettings) -> None:
+    record = state.evses[_evse_of(pending)]
+    station = state.stations[pending.station]
+    subject = record.evse.id
+    if seen.outcome is Outcome.ACCEPTED:
+        record.holding.stage = max(record.holding.stage, FailSafeStage.ACKNOWLEDGED)
+        record.holding.reinstall = False
+        state.alarms.clear("no fail-safe", subject, at=seen.at)
+        return
+    station.retry_at = seen.at + timedelta(seconds=settings.resend_s)
+    if seen.outcome in (Outcome.REJECTED, Outcome.FAILED):
+        station.failsafe_form += 1
+        station.retry_at = seen.at
+    state.alarms.raise_alarm(
+        "no fail-safe",
+        subject,
+        at=seen.at,
+        severity=Severity.DANGER,
+        cause=f"the fail-safe of {subject} was {seen.outcome.value}{f': {seen.reason}' if seen.reason else ''}",
+        advice="until it is acknowledged the EVSE counts with its installed maximum; other forms are tried",
+    )
+
+
+def _note_no_maximum(state: SiteState, pending: Pending, seen: CommandAnswered) -> None:
+    state.alarms.raise_alarm(
+        "no station maximum",
+        pending.station,
+        at=seen.at,
+        severity=Severity.NOTE,
+        cause=f"station {pending.station} takes no station maximum{f': {seen.reason}' if seen.reason else ''}",
+        advice="none is needed: its default profile is the fail-safe",
+    )
+
+
+def _not_read_back(state: SiteState, pending: Pending, seen: CommandAnswered) -> None:
+    record = state.evses[_evse_of(pending)]
+    if seen.outcome is Outcome.TIMED_OUT:
+        record.holding.read_backs_lost += 1
+    if seen.outcome in (Outcome.REJECTED, Outcome.FAILED) or record.holding.read_backs_lost >= READ_BACKS_TRIED:
+        record.holding.read_backs_lost = 0
+        _inconclusive(state, record, seen, f"answered no read-back ({seen.outcome.value})")
+
+
+def _inconclusive(state: SiteState, record: EvseRecord, seen: CommandAnswered | CompositeReported, why: str) -> None:
+    if record.holding.stage is FailSafeStage.ACKNOWLEDGED:
+        record.holding.stage = FailSafeStage.READ_BACK
+        state.triggers.append(f"{record.evse.id} is ready")
+    state.alarms.raise_alarm(
+        "not read back",
+        record.evse.id,
+        at=seen.at,
+        severity=Severity.NOTE,
+        cause=f"{record.evse.id} {why}; that it holds its fail-safe is known from its acknowledgement alone",
+        advice="prove it once with the operator present: cut the link and see that it falls back",
+    )
+
+
+def _evse_of(pending: Pending) -> EvseId:
+    if pending.evse is None:
+        raise ValueError(f"command {pending.command.id} must concern one EVSE")
+    return pending.evse
+
+
+def fold_composite(state: SiteState, seen: CompositeReported) -> None:
+    """Fold what a station says is in force: its fail-safe is proven, or something else is installed."""
+    evse_id = state.evse_of.get((seen.station, seen.number))
+    station = state.stations.get(seen.station)
+    if evse_id is None or station is None:
+        return
+    record = state.evses[evse_id]
+    if record.holding.stage is FailSafeStage.MISSING:
+        return
+    reported = None if seen.schedule is None else _reported_a(state, record, seen)
+    if reported is None:
+        _inconclusive(state, record, seen, "gave no schedule that makes sense")
+        return
+    expected = limit_now_a(state, record, seen.at)
+    simulates_nothing = record.charging is None and reported >= record.evse.max_a - READ_BACK_TOLERANCE_A
+    if reported <= expected + READ_BACK_TOLERANCE_A:
+        station.mismatches = 0
+        state.alarms.clear("leftover profile", evse_id, at=seen.at)
+        if record.holding.stage is FailSafeStage.ACKNOWLEDGED:
+            record.holding.stage = FailSafeStage.READ_BACK
+            state.triggers.append(f"{evse_id} is ready")
+    elif simulates_nothing and station.mismatches >= CLEARS_TRIED:
+        # Without a transaction some stations report their maximum alone, whatever default is set.
+        _inconclusive(state, record, seen, f"reports {reported:.1f} A although nobody charges")
+    else:
+        _mismatch(state, record, seen, reported_a=reported, expected_a=expected)
+
+
+def _reported_a(state: SiteState, record: EvseRecord, seen: CompositeReported) -> float | None:
+    if seen.schedule is None or not seen.schedule.periods:
+        return None
+    limit = seen.schedule.periods[0].limit
+    if limit is None or limit < 0.0:
+        return None
+    if seen.schedule.unit is RateUnit.W:
+        limit /= w_per_a_at_worst(state, record)
+    return min(limit, record.evse.max_a)
+
+
+def _mismatch(
+    state: SiteState, record: EvseRecord, seen: CompositeReported, *, reported_a: float, expected_a: float
+) -> None:
+    station = state.stations[record.evse.station]
+    station.mismatches += 1
+    station.clear_first = True
+    for evse in state.site.evses_of(record.evse.station):
+        state.evses[evse.id].holding.forgotten()
+    state.alarms.raise_alarm(
+        "leftover profile",
+        record.evse.id,
+        at=seen.at,
+        severity=Severity.DANGER,
+        cause=f"{record.evse.id} reports a limit of {reported_a:.1f} A where {expected_a:.1f} A should hold",
+        advice="its profiles are cleared and set again; look for another backend or app that governs it",
+    )
+    state.triggers.append(f"{record.evse.id} holds something else")
+
+
+def _fold_late(state: SiteState, seen: CommandAnswered) -> None:
+    """Take an answer that came after the command was given up."""
+    for record in state.evses.values():
+        for doubt in record.holding.doubtful:
+            if doubt.command != seen.command:
+                continue
+            if seen.outcome is Outcome.ACCEPTED:
+                _install(state, record, doubt.command, doubt.installed, at=seen.at)
+            elif seen.outcome is Outcome.REJECTED:
+                record.holding.refused(doubt.command)
+            break

@@ -1,0 +1,211 @@
+"""The certificate of a site: proof that it stays under its limits when nobody controls it, with all that it rests on.
+
+Rules
+-----
+1. It is a JSON document that holds everything a verifier needs: circuits, worst side loads, what each EVSE may draw
+   over the day, clocks, assumptions. ``loadmgr.control.verifier`` checks it and shares no code with this module.
+2. An EVSE counts with its fail-safe only where its station is known to keep it over a power loss, and to take 0 A where
+   the fail-safe pauses it; else with its installed maximum, all day.
+3. What does not fit is a fault with circuit, phase and time, and the certificate says that it is none.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from loadmgr.control.profiles import fallback_a
+from loadmgr.control.windows import AUTONOMY_DAYS, DAY_S, DRIFT_S_PER_DAY, Window, daily_windows
+from loadmgr.model.topology import Circuit, Evse, FailSafeStrategy, Phase, PhaseAmps, Site, Trust
+from loadmgr.model.units import CURRENT_TOLERANCE_A, POWER_TOLERANCE_W
+
+FORMAT = "loadmgr-certificate/1"
+
+BREAKER_RATIO = 1.45
+"""A breaker trips within an hour at this share of its rated current (IEC 60898-1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What could be proven.
+
+    Parameters
+    ----------
+    document : dict
+        The certificate as JSON values.
+    faults : tuple of str
+        Where it does not fit, or rests on what is not known; empty for a proof.
+    warnings : tuple of str
+        What a person should know although it fits.
+    """
+
+    document: dict[str, Any]
+    faults: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def build_certificate(site: Site) -> Certificate:
+    """Return the certificate of a site's fail-safe."""
+    day = _days(site)
+    faults = tuple(_faults(site, day))
+    document = {
+        "format": FORMAT,
+        "site": site.name,
+        "strategy": str(site.failsafe.strategy),
+        "proven": not faults,
+        "voltage_v": site.voltage_v,
+        "autonomy_days": AUTONOMY_DAYS if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION else None,
+        "clock": {
+            "skew_s": site.timing.clock_skew_s,
+            "drift_s_per_day": DRIFT_S_PER_DAY,
+            "settle_s": site.timing.settle_s,
+        },
+        "circuits": [_circuit(c) for c in site.circuits],
+        "evses": [_evse(site, e, day[e.id]) for e in site.evses],
+        "assumptions": _assumptions(site),
+        "faults": list(faults),
+    }
+    return Certificate(document=document, faults=faults, warnings=tuple(_warnings(site)))
+
+
+def _days(site: Site) -> dict[str, tuple[Window, ...]]:
+    """Return what each EVSE may draw over the day when nobody controls it, by a clock that is right."""
+    divided = daily_windows(site) if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION else {}
+    out: dict[str, tuple[Window, ...]] = {}
+    for evse in site.evses:
+        if not counts_with_fail_safe(site, evse):
+            out[evse.id] = (Window(0, DAY_S, evse.max_a),)
+        elif site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
+            out[evse.id] = divided[evse.id]
+        else:
+            current = fallback_a(site, evse)
+            out[evse.id] = (Window(0, DAY_S, max(current, evse.min_a)),) if current > 0.0 else ()
+    return out
+
+
+def counts_with_fail_safe(site: Site, evse: Evse) -> bool:
+    """Return whether an EVSE is known to hold its fail-safe whatever happens to its station."""
+    station = site.station_by_id[evse.station]
+    pauses = fallback_a(site, evse) <= 0.0 or site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION
+    return station.keeps_profiles is Trust.YES and (station.zero_ok is Trust.YES or not pauses)
+
+
+def _faults(site: Site, day: dict[str, tuple[Window, ...]]) -> list[str]:
+    early_s, late_s = _clocks_off_s(site)
+    instants = {0.0, *((w.start_s - early_s) % DAY_S for windows in day.values() for w in windows)}
+    moments = {
+        at: {e: _may_draw_a(windows, at, early_s=early_s, late_s=late_s) for e, windows in day.items()}
+        for at in sorted(instants)
+    }
+    return [fault for circuit in site.circuits for fault in _faults_of(site, circuit, moments)]
+
+
+def _faults_of(site: Site, circuit: Circuit, moments: dict[float, dict[str, float]]) -> list[str]:
+    out = []
+    below, side = site.evses_under(circuit.id), _side_loads_a(site, circuit)
+    sums = {
+        at: [side[phase] + math.fsum(drawn[e.id] for e in below if phase in e.phases) for phase in Phase]
+        for at, drawn in moments.items()
+    }
+    for phase in Phase:
+        limit = circuit.limit_a[phase]
+        worst_at = max(sums, key=lambda at, p=phase: (sums[at][p], -at))  # type: ignore[misc]
+        if limit is not None and sums[worst_at][phase] > limit + CURRENT_TOLERANCE_A:
+            out.append(
+                f"{circuit.id} on {phase.name}: {sums[worst_at][phase]:.1f} A of {limit:g} A may flow at "
+                f"{int(worst_at) // 3600:02}:{int(worst_at) % 3600 // 60:02} UTC when nobody controls it"
+            )
+    highest_w = max(math.fsum(amps) for amps in sums.values()) * site.voltage_v
+    if circuit.limit_w is not None and highest_w > circuit.limit_w + POWER_TOLERANCE_W:
+        out.append(f"{circuit.id}: {highest_w:.0f} W of {circuit.limit_w:g} W may flow when nobody controls it")
+    return out
+
+
+def _clocks_off_s(site: Site) -> tuple[float, float]:
+    """Return by how much a window may open early and close late, the vehicle's time to follow included [s]."""
+    if site.failsafe.strategy is not FailSafeStrategy.TIME_DIVISION:
+        return 0.0, 0.0
+    off_s = site.timing.clock_skew_s + DRIFT_S_PER_DAY * AUTONOMY_DAYS
+    return off_s, off_s + site.timing.settle_s
+
+
+def _may_draw_a(windows: tuple[Window, ...], at_s: float, *, early_s: float, late_s: float) -> float:
+    """Return the highest current that a clock within its error allows at an instant of the day [A]."""
+    found = 0.0
+    for window in windows:
+        spread_s = window.end_s - window.start_s + early_s + late_s
+        if spread_s >= DAY_S or (at_s - (window.start_s - early_s)) % DAY_S < spread_s:
+            found = max(found, window.current_a)
+    return found
+
+
+def _side_loads_a(site: Site, circuit: Circuit) -> PhaseAmps:
+    loads = [
+        load.worst_case_a
+        for other in site.circuits
+        if any(up.id == circuit.id for up in site.path(other.id))
+        for load in other.side_loads
+    ]
+    return (sum(a[0] for a in loads), sum(a[1] for a in loads), sum(a[2] for a in loads))
+
+
+def _circuit(circuit: Circuit) -> dict[str, Any]:
+    return {
+        "id": circuit.id,
+        "parent": circuit.parent,
+        "limit_a": list(circuit.limit_a),
+        "limit_w": circuit.limit_w,
+        "rated_a": list(circuit.rated_a),
+        "side_loads_a": [list(load.worst_case_a) for load in circuit.side_loads],
+    }
+
+
+def _evse(site: Site, evse: Evse, windows: tuple[Window, ...]) -> dict[str, Any]:
+    station = site.station_by_id[evse.station]
+    return {
+        "id": evse.id,
+        "station": evse.station,
+        "circuit": evse.circuit,
+        "phases": [int(p) + 1 for p in evse.phases],
+        "max_a": evse.max_a,
+        "min_a": evse.min_a,
+        "counts_with": "fail-safe" if counts_with_fail_safe(site, evse) else "installed maximum",
+        "keeps_profiles": str(station.keeps_profiles),
+        "zero_ok": str(station.zero_ok),
+        "windows": [{"start_s": w.start_s, "end_s": w.end_s, "current_a": w.current_a} for w in windows],
+    }
+
+
+def _assumptions(site: Site) -> list[str]:
+    kept = sorted(s.id for s in site.stations if s.keeps_profiles is Trust.YES)
+    out = [
+        "limits of circuits are already reduced for continuous load where a standard asks for it",
+        "side loads stay at or below their worst case",
+        f"the profiles of {len(kept)} of {len(site.stations)} stations survive a power loss, as the site file says",
+    ]
+    if site.failsafe.strategy is not FailSafeStrategy.STATIC:
+        out.append("stations that are said to take 0 A pause their vehicles at 0 A")
+    if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
+        out.append(
+            f"station clocks are set within {site.timing.clock_skew_s:g} s, drift at most {DRIFT_S_PER_DAY:g} s a day "
+            f"and survive a power loss, and schedules that recur daily are followed: good for {AUTONOMY_DAYS} days"
+        )
+    return out
+
+
+def _warnings(site: Site) -> list[str]:
+    """Return what a single station that ignores its limit would do to a fuse."""
+    out = []
+    for circuit in site.circuits:
+        rated = [a for a in circuit.rated_a if a is not None]
+        below = site.evses_under(circuit.id)
+        if not rated or not below:
+            continue
+        limit = min((a for a in circuit.limit_a if a is not None), default=min(rated))
+        worst = max(below, key=lambda e: e.max_a - fallback_a(site, e))
+        reached = limit + worst.max_a - fallback_a(site, worst)
+        if reached > BREAKER_RATIO * min(rated):
+            out.append(
+                f"{circuit.id}: if {worst.id} alone ignored its limit, {reached:.0f} A could flow through "
+                f"{min(rated):g} A until it is found out; a breaker may trip above {BREAKER_RATIO * min(rated):.0f} A"
+            )
+    return out

@@ -1,0 +1,108 @@
+"""A plan for sessions that are given, without any history: what a notebook or another system asks for.
+
+The question is put as the controller puts it: its grid, its limits, its prices, side loads at their worst case.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from loadmgr.allocation import AllocationProblem, ChargingRequest, CircuitLimits, build_money, build_problem
+from loadmgr.control.formulate import plan_grid
+from loadmgr.control.settings import ControlSettings
+from loadmgr.model.ids import EvseId
+from loadmgr.model.session import Session
+from loadmgr.model.tariff import Tariff, prices
+from loadmgr.model.topology import Circuit, Site
+
+
+def day_problem(
+    site: Site,
+    tariff: Tariff | None,
+    sessions: Iterable[Session],
+    *,
+    at: datetime,
+    settings: ControlSettings | None = None,
+) -> AllocationProblem:
+    """Return the question of who gets what from ``at`` on.
+
+    Parameters
+    ----------
+    site : Site
+    tariff : Tariff, optional
+        Without one every hour is as dear as any other.
+    sessions : iterable of Session
+        Vehicles that are there or will come; those that have left, or come after the plan's end, are left out.
+    at : datetime
+        When the plan starts, with zone.
+    settings : ControlSettings, optional
+
+    Raises
+    ------
+    ValueError
+        If a session names an EVSE that the site lacks, or a price series has a gap.
+
+    Notes
+    -----
+    An EVSE is named by its id; where several sessions share it, by ``EVSE/session``.
+    """
+    chosen = settings or ControlSettings()
+    grid = plan_grid(at, chosen)
+    there = [s for s in sessions if _leaves(s, chosen) > at and s.arrival < grid.end]
+    shared = Counter(s.evse for s in there)
+    import_prices = [0.0] * len(grid) if tariff is None else prices(tariff, grid)
+    return build_problem(
+        grid,
+        circuits=[_limits(site, circuit) for circuit in site.circuits],
+        requests=[_request(site, s, shared=shared[s.evse] > 1, at=at, settings=chosen) for s in there],
+        money=build_money(grid, import_price_per_kwh=np.array(import_prices)),
+    )
+
+
+def _leaves(session: Session, settings: ControlSettings) -> datetime:
+    return session.departure or session.arrival + timedelta(seconds=settings.stay_s)
+
+
+def _limits(site: Site, circuit: Circuit) -> CircuitLimits:
+    """Return the limits of a circuit; a phase without one gets what everything below could draw at most."""
+    side_load_a = np.sum([load.worst_case_a for load in circuit.side_loads], axis=0) + np.zeros(3)
+    limit_a = None
+    if any(limit is not None for limit in circuit.limit_a):
+        most_a = sum(e.max_a for e in site.evses_under(circuit.id)) + side_load_a
+        limit_a = np.array([most_a[i] if limit is None else limit for i, limit in enumerate(circuit.limit_a)])
+    return CircuitLimits(
+        id=circuit.id, parent=circuit.parent, limit_a=limit_a, limit_w=circuit.limit_w, side_load_a=side_load_a
+    )
+
+
+def _request(site: Site, session: Session, *, shared: bool, at: datetime, settings: ControlSettings) -> ChargingRequest:
+    evse = site.evse_by_id.get(EvseId(session.evse))
+    if evse is None:
+        raise ValueError(f"evse of session {session.id} must be one of {site.name}, got {session.evse}")
+    vehicle = session.vehicle
+    phases = evse.phases[: min(vehicle.phases or len(evse.phases), len(evse.phases))]
+    max_a = evse.max_a if vehicle.max_a is None else min(evse.max_a, vehicle.max_a)
+    if evse.max_w is not None:
+        max_a = min(max_a, evse.max_w / (site.voltage_v * len(phases)))
+    wanted_wh = settings.need_wh if session.need is None else session.need.wanted_wh
+    full_wh = None if session.need is None else session.need.full_wh
+    return ChargingRequest(
+        id=f"{evse.id}/{session.id}" if shared else evse.id,
+        circuit=evse.circuit,
+        session_id=session.id,
+        phases=tuple(int(p) + 1 for p in phases),
+        voltage_v=site.voltage_v,
+        min_a=max(evse.min_a, vehicle.min_a or 0.0),
+        max_a=max_a,
+        step_a=evse.step_a,
+        arrival=session.arrival if session.arrival > at else None,
+        departure=_leaves(session, settings),
+        wanted_wh=max(0.0, wanted_wh - session.delivered_wh),
+        must_wh=0.0 if session.need is None else max(0.0, session.need.must_wh - session.delivered_wh),
+        full_wh=None if full_wh is None else max(0.0, full_wh - session.delivered_wh),
+        delivered_wh=session.delivered_wh,
+        efficiency_ratio=evse.efficiency_ratio,
+        priority=session.priority,
+    )

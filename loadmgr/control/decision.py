@@ -1,0 +1,147 @@
+"""What the controller answers: commands to send, alarms that changed, when to ask again; and a view for people."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+from loadmgr.control.alarm import Alarm
+from loadmgr.control.command import Command
+from loadmgr.control.observation import EvseState
+from loadmgr.model.ids import CircuitId, EvseId, StationId, TransactionId
+from loadmgr.model.topology import PhaseAmps, PhaseLimits
+
+
+class Standing(enum.StrEnum):
+    """How far an EVSE can be relied on, which decides what draw has to be assumed of it."""
+
+    UNKNOWN = "unknown"
+    OFFLINE = "offline"
+    SETTING_UP = "setting up"
+    OBEYING = "obeying"
+    DISOBEYING = "disobeying"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """A session as it stands.
+
+    Parameters
+    ----------
+    wanted_wh : float, optional
+        What it is to get [Wh]; ``None`` when nobody said.
+    expected_wh : float
+        What it will have at departure by the plan [Wh].
+    full_by : datetime, optional
+        When it will have what it wants by the plan.
+    source : str
+        Who said so, ``default`` when nobody did.
+    """
+
+    evse: EvseId
+    transaction: TransactionId
+    id_token: str | None
+    started: datetime
+    ended: datetime | None
+    departure: datetime | None
+    wanted_wh: float | None
+    delivered_wh: float
+    expected_wh: float
+    full_by: datetime | None
+    priority: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseView:
+    """An EVSE as it stands.
+
+    Parameters
+    ----------
+    setpoint_a : float, optional
+        What it is to be limited to now [A per phase]; ``None`` without a transaction.
+    held_a : float
+        The highest limit that it may hold now [A per phase].
+    assumed_a, measured_a : (L1, L2, L3)
+        Draw on the grid's phases that is assumed, and that was last measured [A].
+    phases : int, optional
+        Phases that the vehicle was seen to use.
+    reason : str
+        Why it gets what it gets, in plain words.
+    plan : tuple of (datetime, float)
+        Current [A per phase] from each instant on.
+    """
+
+    evse: EvseId
+    station: StationId
+    number: int
+    standing: Standing
+    state: EvseState | None
+    session: SessionView | None
+    setpoint_a: float | None
+    held_a: float
+    assumed_a: PhaseAmps
+    measured_a: PhaseAmps | None
+    power_w: float | None
+    state_of_charge_ratio: float | None
+    phases: int | None
+    reason: str
+    plan: tuple[tuple[datetime, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitView:
+    """A circuit as it stands, per phase [A].
+
+    Parameters
+    ----------
+    limit_a : (L1, L2, L3)
+        The limit in force, external ones included.
+    building_a : (L1, L2, L3)
+        Draw of side loads below it that is assumed.
+    assumed_a : (L1, L2, L3)
+        Draw of EVSEs below it that has to be assumed, and of side loads.
+    measured_a : (L1, L2, L3), optional
+        What its meter last said; without a meter what the EVSEs below it last measured, and side loads.
+    """
+
+    circuit: CircuitId
+    limit_a: PhaseLimits
+    building_a: PhaseAmps
+    assumed_a: PhaseAmps
+    measured_a: PhaseAmps | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteView:
+    """The site as the controller sees it."""
+
+    at: datetime
+    evses: tuple[EvseView, ...]
+    circuits: tuple[CircuitView, ...]
+    alarms: tuple[Alarm, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is to be done now.
+
+    Parameters
+    ----------
+    commands : tuple of Command
+        To be sent in this order, each to be answered by one ``CommandAnswered``.
+    alarms : tuple of Alarm
+        Raised or cleared since the last decision.
+    next_due : datetime
+        When to ask again if nothing is observed before.
+    planned : str, optional
+        Why a new plan was made; ``None`` where the plan in force was kept.
+    ended : tuple of SessionView
+        Sessions that ended since the last decision.
+    """
+
+    at: datetime
+    commands: tuple[Command, ...]
+    alarms: tuple[Alarm, ...]
+    next_due: datetime
+    planned: str | None
+    ended: tuple[SessionView, ...]

@@ -1,0 +1,122 @@
+"""Setting a station up: its fail-safe on every EVSE, read back, before it is given anything.
+
+Rules
+-----
+1. Nothing is sent to a fresh connection before the station spoke, or some seconds passed: some fall into a boot loop.
+2. One step at a time for each station: what it can do, clear what does not belong there, fail-safe, maximum, read-back.
+3. Until the read-back is answered an EVSE counts with its installed maximum.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, Urgency
+from loadmgr.control.holding import FailSafeStage
+from loadmgr.control.pending import Purpose
+from loadmgr.control.profiles import failsafe_profile, maximum_profile, rate_unit
+from loadmgr.control.state import EvseRecord, SiteState, StationRecord
+from loadmgr.model.ids import EvseId
+from loadmgr.model.profile import ProfilePurpose
+
+QUIET_S = 5
+"""How long a station that says nothing is waited for [s]."""
+
+READ_BACK_S = 600
+"""Window of a read-back [s]."""
+
+CLEARED = (ProfilePurpose.TX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.CHARGE_POINT_MAX)
+
+SETTING_UP = frozenset(
+    {Purpose.CAPABILITIES, Purpose.CLEAR, Purpose.FAILSAFE, Purpose.MAXIMUM, Purpose.READ_BACK},
+)
+
+Step = tuple[Command, Purpose, EvseId | None]
+
+
+def next_steps(state: SiteState, station: StationRecord, *, now: datetime, first_id: int) -> Iterator[Step]:
+    """Yield what is to be sent to a station now to set it up; nothing while an earlier step is unanswered."""
+    if not station.connected or not _may_speak(station, now):
+        return
+    if any(p.station == station.station.id and p.purpose in SETTING_UP for p in state.pending.values()):
+        return
+    if station.retry_at is not None and now < station.retry_at:
+        return
+    yield from _steps(state, station, first_id)
+
+
+def quiet_until(station: StationRecord) -> datetime | None:
+    """Return until when a silent station is waited for."""
+    if not station.connected or station.heard_at is not None or station.connected_at is None:
+        return None
+    return station.connected_at + timedelta(seconds=QUIET_S)
+
+
+def _may_speak(station: StationRecord, now: datetime) -> bool:
+    until = quiet_until(station)
+    return until is None or now >= until
+
+
+def _steps(state: SiteState, station: StationRecord, first_id: int) -> Iterator[Step]:
+    name = station.station.id
+    if not station.capabilities_asked:
+        station.capabilities_asked = True
+        yield ReadCapabilities(id=first_id, station=name, reason="what it can do"), Purpose.CAPABILITIES, None
+        return
+    if station.clear_first:
+        # One purpose at a time: 2.x forbids a clear that names nothing (K10.FR.02).
+        for offset, purpose in enumerate(CLEARED):
+            yield (
+                ClearProfile(
+                    id=first_id + offset,
+                    station=name,
+                    purpose=purpose,
+                    urgency=Urgency.SAFETY,
+                    reason="profiles that do not belong there",
+                ),
+                Purpose.CLEAR,
+                None,
+            )
+        return
+    records = [state.evses[e.id] for e in state.site.evses_of(name)]
+    missing = [r for r in records if r.holding.stage is FailSafeStage.MISSING or r.holding.reinstall]
+    for offset, record in enumerate(missing):
+        yield _failsafe_step(state, record, station, first_id + offset)
+    if missing:
+        return
+    if not station.maximum_asked:
+        station.maximum_asked = True
+        profile = maximum_profile(state, station)
+        yield (
+            SetProfile(id=first_id, station=name, number=0, profile=profile, reason="station maximum"),
+            Purpose.MAXIMUM,
+            None,
+        )
+        return
+    unread = [r for r in records if r.holding.stage is FailSafeStage.ACKNOWLEDGED or r.holding.recheck]
+    for offset, record in enumerate(unread):
+        record.holding.recheck = False
+        unit = rate_unit(station, record.evse)
+        yield (
+            ReadBack(
+                id=first_id + offset,
+                station=name,
+                number=record.evse.number,
+                duration_s=READ_BACK_S,
+                unit=unit,
+                reason="fail-safe read back",
+            ),
+            Purpose.READ_BACK,
+            record.evse.id,
+        )
+
+
+def _failsafe_step(state: SiteState, record: EvseRecord, station: StationRecord, command_id: int) -> Step:
+    command = SetProfile(
+        id=command_id,
+        station=station.station.id,
+        number=record.evse.number,
+        profile=failsafe_profile(state, record, station),
+        urgency=Urgency.SAFETY,
+        reason="fail-safe",
+    )
+    return command, Purpose.FAILSAFE, record.evse.id

@@ -1,0 +1,357 @@
+"""From what is known to the question that is put to the allocation: the one place where a limit becomes an upper bound.
+
+Rules
+-----
+1. Only an EVSE that obeys and has a transaction is planned. Everybody else is load: what has to be assumed of it hangs
+   on its circuit like a side load.
+2. Side loads count at their worst, or at what the meter shows where that is more: leases outlive the controller.
+3. A bound is the lowest of what the EVSE, the vehicle and the profiles of others allow, never raised to a minimum.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from loadmgr.allocation import AllocationProblem, ChargingRequest, CircuitLimits, build_money, build_problem
+from loadmgr.composite.settings import StationSettings
+from loadmgr.composite.store import ProfileStore
+from loadmgr.control.alarm import Severity
+from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
+from loadmgr.control.building import load_now_a
+from loadmgr.control.circuits import Limits
+from loadmgr.control.decision import Standing
+from loadmgr.control.limits import limits_now
+from loadmgr.control.peaks import demand_charges
+from loadmgr.control.plan import Plan
+from loadmgr.control.readings import TOLD_READINGS
+from loadmgr.control.settings import ControlSettings
+from loadmgr.control.state import Charging, EvseRecord, SiteState
+from loadmgr.model.ids import CircuitId, EvseId
+from loadmgr.model.profile import OcppVersion, ProfilePurpose
+from loadmgr.model.series import TimeGrid
+from loadmgr.model.tariff import prices
+from loadmgr.model.topology import Circuit, PhaseAmps, Site, Trust
+from loadmgr.model.units import floor_to_step
+
+OVERDUE_STEPS = 2
+"""A vehicle that stays beyond its departure is expected to leave within so many fine steps, again and again: with a
+longer time it would be put off to the end of that time for ever."""
+
+FINISH_RATIO = 0.01
+FINISH_WH = 100.0
+"""A need is planned with so much on top, so that rounding down never leaves it unfinished."""
+
+LEARNING_S = 180
+"""How long a vehicle is offered what there is, once it is on, to see which phases it uses and how much it takes [s]."""
+
+RESTING_A = 1.0
+RESTING_S = 300
+"""A vehicle that takes less than this for so long is full or asleep: others go first."""
+
+BEYOND_DEFAULT_WH = 60_000.0
+"""What a vehicle of which nobody said anything may take beyond the default need when there is room [Wh]."""
+
+
+def plan_grid(now: datetime, settings: ControlSettings) -> TimeGrid:
+    """Return the steps of a plan: the first ends on the clock, so that later ones begin where prices change."""
+    start = now.replace(microsecond=0)
+    into_s = int(start.timestamp()) % settings.fine_s
+    first_s = settings.fine_s - into_s
+    if first_s < 60:
+        first_s += settings.fine_s
+    durations = [first_s]
+    elapsed = int(start.timestamp()) + first_s
+    while len(durations) < settings.fine_steps or elapsed % settings.coarse_s:
+        durations.append(settings.fine_s)
+        elapsed += settings.fine_s
+        if len(durations) > settings.fine_steps + settings.coarse_s // settings.fine_s:
+            break
+    total = settings.fine_steps + settings.coarse_steps
+    durations += [settings.coarse_s] * (total - len(durations))
+    return TimeGrid(start, tuple(durations))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideLoads:
+    """Side loads of every circuit, those that hang on it itself [A].
+
+    Parameters
+    ----------
+    measured_a : dict
+        What the meter says now, or the worst case where none does.
+    reckoned_a : dict
+        The worst case, or what the meter says where that is more: what plans and pushes reckon with.
+    """
+
+    measured_a: dict[CircuitId, PhaseAmps]
+    reckoned_a: dict[CircuitId, PhaseAmps]
+
+
+def side_loads_now(state: SiteState, now: datetime) -> SideLoads:
+    """Return the side loads of every circuit; a stale meter raises an alarm and leaves the worst case."""
+    stale_after = {m.id: m.stale_after_s for m in state.site.meters}
+    measured: dict[CircuitId, PhaseAmps] = {}
+    reckoned: dict[CircuitId, PhaseAmps] = {}
+    for circuit in state.site.circuits:
+        at_meter, at_worst = np.zeros(3), np.zeros(3)
+        for load in circuit.side_loads:
+            now_a = load.worst_case_a
+            estimate = state.buildings.get((circuit.id, load.id))
+            if load.meter is not None and estimate is not None:
+                now_a, fresh = load_now_a(
+                    estimate, load.worst_case_a, now=now, stale_after_s=stale_after.get(load.meter, 0.0)
+                )
+                if not fresh:
+                    _alarm_stale(state, load.meter, now)
+            at_meter += np.array(now_a)
+            at_worst += np.maximum(now_a, load.worst_case_a)
+        if circuit.side_loads:
+            measured[circuit.id] = (float(at_meter[0]), float(at_meter[1]), float(at_meter[2]))
+            reckoned[circuit.id] = (float(at_worst[0]), float(at_worst[1]), float(at_worst[2]))
+    return SideLoads(measured_a=measured, reckoned_a=reckoned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What holds at an instant: limits, side loads, and what has to be assumed of every EVSE."""
+
+    limits: dict[CircuitId, Limits]
+    side_loads: SideLoads
+    assumed: dict[EvseId, Assumed]
+
+
+def look(state: SiteState, now: datetime) -> Situation:
+    """Return what holds now."""
+    return Situation(
+        limits=limits_now(state, now),
+        side_loads=side_loads_now(state, now),
+        assumed={e.id: assumed_of(state, state.evses[e.id], now) for e in state.site.evses},
+    )
+
+
+def _alarm_stale(state: SiteState, meter: str, now: datetime) -> None:
+    state.alarms.raise_alarm(
+        "stale meter",
+        meter,
+        at=now,
+        severity=Severity.WARNING,
+        cause=f"meter {meter} gives no fresh readings; its side load counts with its worst case",
+        advice="look at the meter and the way to it",
+    )
+
+
+def controllable(state: SiteState, record: EvseRecord) -> Charging | None:
+    """Return the session of an EVSE that can be given a setpoint: it obeys, and a transaction runs."""
+    return record.charging if standing_of(state, record) is Standing.OBEYING else None
+
+
+def formulate(
+    state: SiteState,
+    *,
+    situation: Situation,
+    previous: Plan | None,
+    settings: ControlSettings,
+    now: datetime,
+) -> AllocationProblem:
+    """Return the question of who gets what from now on; the program stays near the plan before where it can."""
+    grid = plan_grid(now, settings)
+    fixed: dict[CircuitId, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    requests = []
+    window_s = (now.timestamp(), now.timestamp() + state.site.failsafe.lease_s)
+    for evse in state.site.evses:
+        record = state.evses[evse.id]
+        charging = controllable(state, record)
+        if charging is not None:
+            request = _request(state, record, charging, settings=settings, now=now)
+            before = None if previous is None else previous.resampled_a(evse.id, charging.transaction, grid)
+            requests.append(request if before is None else replace(request, previous_a=before))
+            continue
+        load = situation.assumed[evse.id]
+        amps = load.envelope.over(*window_s)
+        own = fixed.setdefault(evse.circuit, np.zeros(3))
+        for phase in load.phases:
+            own[phase] += amps
+    circuits = []
+    for circuit in state.site.circuits:
+        side_load = np.array(situation.side_loads.reckoned_a.get(circuit.id, (0.0, 0.0, 0.0)))
+        side_load = side_load + fixed.get(circuit.id, np.zeros(3))
+        held = situation.limits[circuit.id]
+        circuits.append(
+            CircuitLimits(
+                id=circuit.id,
+                parent=circuit.parent,
+                limit_a=_limit_array(state.site, circuit, held, side_load),
+                limit_w=held.limit_w,
+                side_load_a=side_load,
+            )
+        )
+    building_w = math.fsum(math.fsum(a) for a in situation.side_loads.measured_a.values()) * state.site.voltage_v
+    money = build_money(
+        grid,
+        import_price_per_kwh=np.array(_prices(state, grid, now)),
+        site_load_w=building_w,
+        demand_charges=() if state.tariff is None else demand_charges(state.peaks, state.tariff, grid),
+    )
+    return build_problem(grid, circuits=circuits, requests=requests, money=money)
+
+
+def _limit_array(
+    site: Site, circuit: Circuit, limits: Limits, side_load_a: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    """Return the limits per phase; a phase without one gets what everything below could draw at most."""
+    if all(limit is None for limit in limits.limit_a):
+        return None
+    most_a = sum(e.max_a for e in site.evses_under(circuit.id)) + side_load_a
+    return np.array([most_a[i] if limit is None else limit for i, limit in enumerate(limits.limit_a)])
+
+
+def _prices(state: SiteState, grid: TimeGrid, now: datetime) -> list[float]:
+    base, tariff = [0.0] * len(grid), state.tariff
+    if tariff is not None:
+        try:
+            base = prices(tariff, grid)
+        except ValueError as fault:
+            state.alarms.raise_alarm(
+                "no price",
+                "tariff",
+                at=now,
+                severity=Severity.NOTE,
+                cause=f"the tariff does not reach over the plan: {fault}",
+                advice="load newer prices; until then every hour is planned as equally dear",
+            )
+        else:
+            state.alarms.clear("no price", "tariff", at=now)
+    if state.prices_per_kwh is None:
+        return base
+    times = grid.times
+    told = [state.prices_per_kwh.mean(a, b) for a, b in itertools.pairwise(times)]
+    return [usual if price is None else price for usual, price in zip(base, told, strict=True)]
+
+
+def _request(
+    state: SiteState, record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime
+) -> ChargingRequest:
+    evse, site = record.evse, state.site
+    need = _need(record, charging, settings=settings, now=now)
+    phases = vehicle_phases(record)
+    max_a = upper_bound_a(state, record, charging, settings=settings, now=now)
+    most_w = max_a * site.voltage_v * phases_reckoned(record)
+    on_for_s = None if record.on_since is None else (now - record.on_since).total_seconds()
+    off_for_s = None if record.off_since is None else (now - record.off_since).total_seconds()
+    return ChargingRequest(
+        id=evse.id,
+        circuit=evse.circuit,
+        session_id=charging.transaction,
+        phases=tuple(int(p) + 1 for p in phases),
+        voltage_v=site.voltage_v,
+        min_a=max(evse.min_a, charging.vehicle.min_a or 0.0),
+        max_a=max_a,
+        step_a=evse.step_a,
+        departure=_deadline(charging, wanted_wh=need.wanted_wh, most_w=most_w, settings=settings, now=now),
+        wanted_wh=need.wanted_wh,
+        must_wh=need.must_wh,
+        full_wh=need.full_wh,
+        delivered_wh=charging.ledger.delivered_wh,
+        efficiency_ratio=evse.efficiency_ratio * phases_reckoned(record) / len(phases),
+        priority=charging.priority,
+        pause_ok=state.stations[evse.station].station.zero_ok is not Trust.NO,
+        keep_on_s=0.0 if on_for_s is None else max(0.0, settings.min_on_s - on_for_s),
+        keep_off_s=0.0 if off_for_s is None else max(0.0, settings.min_off_s - off_for_s),
+    )
+
+
+def _deadline(
+    charging: Charging, *, wanted_wh: float, most_w: float, settings: ControlSettings, now: datetime
+) -> datetime:
+    """Return by when a vehicle is planned to have its energy: before it leaves, the more so the more it wants.
+
+    A battery takes less and less towards its end, and a plan is not always kept to the minute.
+    """
+    departure = charging.departure or charging.started + timedelta(seconds=settings.stay_s)
+    charging_s = 0.0 if most_w <= 0.0 else wanted_wh / most_w * 3600.0
+    early = departure - timedelta(seconds=settings.departure_margin_s + settings.departure_margin_ratio * charging_s)
+    # Who is late gets what it can at once: a deadline that moves on with time would put the rest off for ever.
+    return max(early, now + timedelta(seconds=settings.fine_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedLeft:
+    """Energy still to deliver in tiers, each including the one before [Wh]."""
+
+    must_wh: float
+    wanted_wh: float
+    full_wh: float
+
+
+def _need(record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime) -> NeedLeft:
+    delivered = charging.ledger.delivered_wh
+    if charging.need is None:
+        must, wanted = 0.0, max(0.0, settings.need_wh - delivered)
+        full = max(wanted, settings.need_wh + BEYOND_DEFAULT_WH - delivered)
+    else:
+        must = max(0.0, charging.need.must_wh - delivered)
+        missing = charging.need.wanted_wh - delivered
+        wanted = missing + FINISH_RATIO * charging.need.wanted_wh + FINISH_WH if missing > 0.0 else 0.0
+        top = charging.need.wanted_wh if charging.need.full_wh is None else charging.need.full_wh
+        full = max(wanted, top - delivered)
+    if is_resting(record, now):
+        # What it was asked to get stays promised, but it takes nothing: only what is left over is offered.
+        return NeedLeft(must_wh=0.0, wanted_wh=0.0, full_wh=full)
+    return NeedLeft(must_wh=must, wanted_wh=wanted, full_wh=full)
+
+
+def is_resting(record: EvseRecord, now: datetime) -> bool:
+    """Return whether a vehicle has taken next to nothing of what it was offered for a while."""
+    if record.accepts_a is None or record.accepts_since is None or record.accepts_a >= RESTING_A:
+        return False
+    return (now - record.accepts_since).total_seconds() >= RESTING_S
+
+
+def is_unknown(record: EvseRecord, now: datetime) -> bool:
+    """Return whether nobody has seen yet what a vehicle takes, and it is worth looking."""
+    if record.charging is None or record.telling_readings >= TOLD_READINGS:
+        return False
+    return record.on_since is None or (now - record.on_since).total_seconds() < LEARNING_S
+
+
+def upper_bound_a(
+    state: SiteState, record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime
+) -> float:
+    """Return the most that an EVSE may be given [A]: installation, vehicle, what it takes, and others' profiles."""
+    evse = record.evse
+    bounds = [evse.max_a]
+    if charging.vehicle.max_a is not None:
+        bounds.append(charging.vehicle.max_a)
+    if record.accepts_a is not None:
+        offered = floor_to_step(record.accepts_a + settings.unused_a, step=evse.step_a) + evse.step_a
+        bounds.append(max(evse.min_a, offered))
+    if evse.max_w is not None:
+        bounds.append(evse.max_w / (state.site.voltage_v * len(vehicle_phases(record))))
+    cap = _cap_of_others_a(state, record, now)
+    if cap is not None:
+        bounds.append(cap)
+    return max(0.0, min(bounds))
+
+
+def _cap_of_others_a(state: SiteState, record: EvseRecord, now: datetime) -> float | None:
+    """Return what station maxima, external constraints and others' profiles leave of any transaction profile [A]."""
+    station = state.stations[record.evse.station]
+    numbers = [e.number for e in state.site.evses_of(record.evse.station)]
+    caps = [
+        i
+        for i in record.holding.certain.values()
+        if i.profile.purpose in (ProfilePurpose.CHARGE_POINT_MAX, ProfilePurpose.EXTERNAL_CONSTRAINTS)
+    ]
+    others = [i for installed in record.foreign.values() for i in installed]
+    caps += [i for i in others if i.profile.purpose is not ProfilePurpose.TX_DEFAULT]
+    if not caps:
+        return None
+    store = ProfileStore(
+        StationSettings(version=station.version or OcppVersion.V16, evses=max(numbers), voltage_v=state.site.voltage_v)
+    )
+    for installed in caps:
+        store.load(installed.evse_id, installed.profile, now=now)
+    return store.limit_at(record.evse.number, now).limit_a

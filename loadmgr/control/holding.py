@@ -1,0 +1,213 @@
+"""What a station holds for an EVSE, as far as its answers prove it, and the limit that follows from that.
+
+Rules
+-----
+1. A profile counts as installed from its acknowledgement on. One that was sent and not answered makes a second world:
+   both count, and the higher limit of the two is assumed (so a reduction that timed out is not done).
+2. A station handles its calls in order, so an acknowledgement settles every earlier doubt about the same profile id.
+3. After an acknowledged reduction the old limit is still assumed until the vehicle had time to follow; of a station
+   without a proven record of obeying, until a reading shows that it did.
+4. The limit in force is computed by ``loadmgr.composite`` from the profiles themselves, never from what was meant.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from loadmgr.composite.schedule import composite_schedule
+from loadmgr.composite.settings import StationSettings
+from loadmgr.composite.store import InstalledProfile, ProfileStore
+from loadmgr.composite.transaction import StationTransaction
+from loadmgr.control.envelope import Envelope, constant, from_points, highest
+from loadmgr.model.ids import ProfileId
+from loadmgr.model.profile import ProfilePurpose, RateUnit
+
+
+class FailSafeStage(enum.IntEnum):
+    """How far the fail-safe of an EVSE is proven."""
+
+    MISSING = 0
+    ACKNOWLEDGED = 1
+    READ_BACK = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A profile that may or may not have been installed: its command's id, and what was sent."""
+
+    command: int
+    installed: InstalledProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """An old limit that the vehicle may still follow instead of the new one, ``below_a``.
+
+    ``until`` is ``None`` as long as only a reading can end it.
+    """
+
+    limit_a: float
+    below_a: float
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Holding:
+    """What one EVSE holds.
+
+    Parameters
+    ----------
+    certain : dict
+        Acknowledged profiles by id, those of the whole station included.
+    doubtful : list of Doubt
+        Sent and not acknowledged, in the order in which they were sent.
+    settling : list of Settling
+    stage : FailSafeStage
+    volatile : bool
+        The station restarted since its transaction profiles were set: they may be gone, although it keeps profiles.
+    inherited : bool
+        The transaction was under way before it was known here: until a lease of ours is acknowledged, nobody knows what
+        limits it.
+    reinstall, recheck : bool
+        Its fail-safe is to be set again, and read back again, because the station restarted.
+    read_backs_lost : int
+        Read-backs in a row that were not answered.
+    committed : dict
+        For each profile id the command that last installed it.
+    cache : dict
+        Envelopes of the present profiles, by what else they depend on.
+    """
+
+    certain: dict[ProfileId, InstalledProfile] = field(default_factory=dict)
+    doubtful: list[Doubt] = field(default_factory=list)
+    settling: list[Settling] = field(default_factory=list)
+    stage: FailSafeStage = FailSafeStage.MISSING
+    volatile: bool = False
+    inherited: bool = False
+    reinstall: bool = False
+    recheck: bool = False
+    read_backs_lost: int = 0
+    committed: dict[ProfileId, int] = field(default_factory=dict)
+    cache: dict[object, tuple[float, Envelope]] = field(default_factory=dict)
+
+    def touched(self) -> None:
+        """Note that the profiles changed."""
+        self.cache.clear()
+
+    def sent(self, command: int, installed: InstalledProfile) -> None:
+        """Note that a profile is on its way."""
+        self.doubtful.append(Doubt(command=command, installed=installed))
+        self.touched()
+
+    def acknowledged(self, command: int, installed: InstalledProfile) -> None:
+        """Note that a profile is installed; a late answer that a newer one has overtaken changes nothing."""
+        key = installed.profile.profile_id
+        if command < self.committed.get(key, -1):
+            return
+        self.committed[key] = command
+        self.certain[key] = installed
+        if installed.profile.purpose is ProfilePurpose.TX:
+            self.volatile = self.inherited = False
+        self.doubtful = [d for d in self.doubtful if d.installed.profile.profile_id != key or d.command > command]
+        self.touched()
+
+    def refused(self, command: int) -> None:
+        """Note that a profile was refused, so that it changed nothing."""
+        self.doubtful = [d for d in self.doubtful if d.command != command]
+        self.touched()
+
+    def forgotten(self) -> None:
+        """Note that nothing is known to be installed any more."""
+        self.certain.clear()
+        self.doubtful.clear()
+        self.stage = FailSafeStage.MISSING
+        self.touched()
+
+    def restarted(self) -> None:
+        """Note that a station that keeps its profiles restarted: it is believed, and everything is set again."""
+        self.volatile = any(i.profile.purpose is ProfilePurpose.TX for i in self.certain.values())
+        self.reinstall = self.recheck = self.stage is not FailSafeStage.MISSING
+        self.touched()
+
+    def transaction_over(self) -> None:
+        """Drop the profiles of transactions: a station deletes them with the transaction (K02.FR.05)."""
+        self.certain = {k: i for k, i in self.certain.items() if i.profile.purpose is not ProfilePurpose.TX}
+        self.doubtful = [d for d in self.doubtful if d.installed.profile.purpose is not ProfilePurpose.TX]
+        self.volatile = self.inherited = False
+        self.touched()
+
+    def worlds(self) -> tuple[tuple[InstalledProfile, ...], ...]:
+        """Return every set of profiles that may be installed: the certain one, and it with each doubtful profile."""
+        certain = tuple(self.certain.values())
+        out = [certain]
+        for doubt in self.doubtful:
+            key = doubt.installed.profile.profile_id
+            out.append((*(i for i in certain if i.profile.profile_id != key), doubt.installed))
+        if self.volatile:
+            out.append(tuple(i for i in certain if i.profile.purpose is not ProfilePurpose.TX))
+        if self.inherited:
+            out.append(())
+        return tuple(out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the limit of an EVSE depends on beside its profiles.
+
+    Parameters
+    ----------
+    number : int
+        The EVSE's number on its station.
+    settings : StationSettings
+    transaction : StationTransaction, optional
+        Whose TxProfiles count; without one the default profiles decide, as for a vehicle that plugs in.
+    max_a : float
+        Installed maximum [A], which holds where nothing limits.
+    w_per_a : float
+        Power that goes with the highest current per phase that a power limit lets through [W per A].
+    """
+
+    number: int
+    settings: StationSettings
+    transaction: StationTransaction | None
+    max_a: float
+    w_per_a: float
+
+
+def limit_envelope(
+    worlds: Iterable[tuple[InstalledProfile, ...]], terms: Terms, *, start: datetime, duration_s: int
+) -> Envelope:
+    """Return the highest limit over time that any of the worlds gives an EVSE, by a station clock that is right."""
+    found = []
+    for world in worlds:
+        store = ProfileStore(terms.settings)
+        if terms.transaction is not None:
+            store.start_transaction(terms.transaction, now=start)
+        for installed in world:
+            store.load(installed.evse_id, installed.profile, now=start)
+        unit = RateUnit.W if any(i.profile.schedules[0].unit is RateUnit.W for i in world) else RateUnit.A
+        schedule = composite_schedule(store, evse_id=terms.number, start=start, duration_s=duration_s, unit=unit)
+        origin_s, per_unit = schedule.start.timestamp(), 1.0 if unit is RateUnit.A else 1.0 / terms.w_per_a
+        points = [
+            (origin_s + p.start_s, terms.max_a if p.limit is None else min(terms.max_a, p.limit * per_unit))
+            for p in schedule.periods
+        ]
+        found.append(from_points(points))
+    return highest(found) if found else constant(terms.max_a)
+
+
+def settled(holding: Holding, now: datetime) -> None:
+    """Drop old limits that the vehicle had its time to leave."""
+    holding.settling = [s for s in holding.settling if s.until is None or s.until > now]
+
+
+def measured(holding: Holding, *, peak_a: float, at: datetime, settle_s: float, tolerance_a: float) -> None:
+    """Take a reading as proof that the vehicle follows the new limit where only a reading counts."""
+    kept = []
+    for old in holding.settling:
+        proven = old.until is None and at > old.since and peak_a <= old.below_a + tolerance_a
+        kept.append(replace(old, until=old.since + timedelta(seconds=settle_s)) if proven else old)
+    holding.settling = kept
+    settled(holding, at)

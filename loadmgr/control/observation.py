@@ -1,0 +1,400 @@
+"""What the controller is told: one closed union of facts, each with the instant at which it was observed.
+
+Rules
+-----
+1. ``at`` is the controller's own time of arrival; a time that the station claims is carried beside it.
+2. An observation is a fact about the world, never a wish about what to do: the controller decides that.
+3. A station speaks of its own EVSE numbers (OCPP 1.6: connector ids) and of its own phases L1, L2, L3; which EVSE and
+   which grid phases these are is known to the site alone.
+4. ``None`` is absent. A current that was not reported is ``None``, a current of nothing is ``0.0``.
+"""
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
+from loadmgr.model.profile import ChargingProfile, ChargingSchedule, OcppVersion, RateUnit
+from loadmgr.model.series import StepFunction
+from loadmgr.model.session import EnergyNeed, VehicleLimits
+from loadmgr.model.topology import PhaseAmps, PhaseLimits
+from loadmgr.model.units import require_utc
+
+
+class EvseState(enum.StrEnum):
+    """State of an EVSE, finer than either version's own list: 1.6 statuses and 2.x charging states meet here."""
+
+    AVAILABLE = "available"
+    PLUGGED_IN = "plugged in"
+    CHARGING = "charging"
+    SUSPENDED_BY_VEHICLE = "suspended by the vehicle"
+    SUSPENDED_BY_STATION = "suspended by the station"
+    FINISHING = "finishing"
+    RESERVED = "reserved"
+    UNAVAILABLE = "unavailable"
+    FAULTED = "faulted"
+
+
+class Outcome(enum.StrEnum):
+    """How a command ended."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed out"
+    LOST = "lost"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationConnected:
+    """A station's link is up."""
+
+    at: datetime
+    station: StationId
+    version: OcppVersion
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationDisconnected:
+    """A station's link is down; calls that were under way are answered ``LOST`` one by one besides."""
+
+    at: datetime
+    station: StationId
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationBooted:
+    """A station said that it has started: what it held before may be forgotten."""
+
+    at: datetime
+    station: StationId
+    vendor: str = ""
+    model: str = ""
+    firmware: str | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationCapabilities:
+    """What a station reports about its smart charging; ``None`` where it says nothing.
+
+    Parameters
+    ----------
+    max_stack_level : int, optional
+        Highest stack level that it takes.
+    rate_units : frozenset of RateUnit, optional
+        Units that it takes in a schedule.
+    max_periods, max_profiles : int, optional
+        Periods in one schedule, and profiles in all.
+    """
+
+    at: datetime
+    station: StationId
+    max_stack_level: int | None = None
+    rate_units: frozenset[RateUnit] | None = None
+    max_periods: int | None = None
+    max_profiles: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseStatus:
+    """The state of an EVSE changed, or was repeated."""
+
+    at: datetime
+    station: StationId
+    number: int
+    state: EvseState
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionStarted:
+    """A transaction runs.
+
+    Parameters
+    ----------
+    number : int, optional
+        The EVSE; ``None`` where a message of 2.x does not name it.
+    meter_wh : float, optional
+        The energy register at its start [Wh].
+    started_at : datetime, optional
+        When it started by the station's own clock.
+    live : bool
+        Whether it happens now; history that a station delivers late feeds the ledger only.
+    """
+
+    at: datetime
+    station: StationId
+    number: int | None
+    transaction: TransactionId
+    id_token: str | None = None
+    meter_wh: float | None = None
+    started_at: datetime | None = None
+    live: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionEnded:
+    """A transaction is over; the cable may still be in."""
+
+    at: datetime
+    station: StationId
+    number: int | None
+    transaction: TransactionId | None
+    meter_wh: float | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    live: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseReading:
+    """What an EVSE measured.
+
+    Parameters
+    ----------
+    number : int
+        The EVSE; 0 is the station as a whole.
+    currents_a : (L1, L2, L3), optional
+        Import [A] on the station's own phases, ``None`` for a phase that was not reported.
+    current_a : float, optional
+        Import [A] that was reported without a phase.
+    power_w : float, optional
+        Active import over all phases [W].
+    energy_wh : float, optional
+        Import register [Wh].
+    state_of_charge_ratio : float, optional
+        State of charge of the vehicle, 0 to 1.
+    offered_a : float, optional
+        What the station says that it offers [A].
+    measured_at : datetime, optional
+        When it was measured by the station's own clock.
+    live : bool
+        Whether it says what flows now; the values at begin and end of a transaction feed the ledger only.
+    """
+
+    at: datetime
+    station: StationId
+    number: int
+    transaction: TransactionId | None = None
+    currents_a: tuple[float | None, float | None, float | None] | None = None
+    current_a: float | None = None
+    power_w: float | None = None
+    energy_wh: float | None = None
+    state_of_charge_ratio: float | None = None
+    offered_a: float | None = None
+    measured_at: datetime | None = None
+    live: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteMeterReading:
+    """What a meter of the site measured on L1, L2, L3 of the grid [A], import positive."""
+
+    at: datetime
+    meter: MeterId
+    currents_a: PhaseAmps
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDeclared:
+    """Somebody said what a session is to get; what is ``None`` stays as it was known.
+
+    Parameters
+    ----------
+    transaction : TransactionId, optional
+        The session it is about; ``None`` is the one that is plugged in, or else the next one.
+    need : EnergyNeed, optional
+        Energy counted from the start of the session.
+    source : str
+        Who said it, such as ``driver``, ``vehicle``, ``calendar``.
+    """
+
+    at: datetime
+    evse: EvseId
+    transaction: TransactionId | None = None
+    departure: datetime | None = None
+    need: EnergyNeed | None = None
+    priority: int | None = None
+    vehicle: VehicleLimits | None = None
+    source: str = "driver"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+        if self.departure is not None:
+            object.__setattr__(self, "departure", require_utc(self.departure, name="departure"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleDeclared:
+    """A vehicle said through its station what it needs (ISO 15118).
+
+    Parameters
+    ----------
+    energy_wh : float, optional
+        Energy that it asks for from now on [Wh].
+    min_a, max_a : float, optional
+        What it can take per phase [A].
+    max_w : float, optional
+        Most power that it can take [W].
+    """
+
+    at: datetime
+    station: StationId
+    number: int
+    departure: datetime | None = None
+    energy_wh: float | None = None
+    min_a: float | None = None
+    max_a: float | None = None
+    max_w: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+        if self.departure is not None:
+            object.__setattr__(self, "departure", require_utc(self.departure, name="departure"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceUpdated:
+    """Prices of import per kWh, instead of the tariff's own for as long as they reach."""
+
+    at: datetime
+    prices_per_kwh: StepFunction = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged:
+    """A limit from outside on a circuit, beside those of the site file; each source has one limit on each circuit.
+
+    Parameters
+    ----------
+    limit_a, limit_w : optional
+        The limit; both ``None`` takes it away.
+    until : datetime, optional
+        When it ends by itself; ``None`` is when it is taken away.
+    heartbeat_s : float, optional
+        The source repeats itself at least this often [s]; when it falls silent for longer, the limits below hold.
+    silent_limit_a, silent_limit_w : optional
+        What holds when the source is silent; both ``None`` keeps the limit as it was.
+    """
+
+    at: datetime
+    circuit: CircuitId
+    source: str
+    limit_a: PhaseLimits | None = None
+    limit_w: float | None = None
+    until: datetime | None = None
+    heartbeat_s: float | None = None
+    silent_limit_a: PhaseLimits | None = None
+    silent_limit_w: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+        if self.until is not None:
+            object.__setattr__(self, "until", require_utc(self.until, name="until"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandAnswered:
+    """How a command ended; a late answer may follow one that said ``TIMED_OUT``."""
+
+    at: datetime
+    command: int
+    outcome: Outcome
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompositeReported:
+    """What a station says is in force, read back; ``schedule`` is ``None`` where it gave none that makes sense."""
+
+    at: datetime
+    command: int
+    station: StationId
+    number: int
+    schedule: ChargingSchedule | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignProfiles:
+    """Charging profiles that somebody else has put on a station: an external limit, or a backend above.
+
+    They lower what is planned. What has to be assumed of an EVSE does not rest on them, because whoever set them may
+    take them away without a word.
+
+    Parameters
+    ----------
+    number : int
+        EVSE on the station; 0 is the station as a whole.
+    source : str
+        Who set them, such as ``EMS`` or ``SO``; what the same source said before no longer holds.
+    profiles : tuple of ChargingProfile
+        Empty where the source released its limit.
+    """
+
+    at: datetime
+    station: StationId
+    number: int
+    source: str
+    profiles: tuple[ChargingProfile, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+
+
+Observation = (
+    StationConnected
+    | StationDisconnected
+    | StationBooted
+    | StationCapabilities
+    | EvseStatus
+    | TransactionStarted
+    | TransactionEnded
+    | EvseReading
+    | SiteMeterReading
+    | SessionDeclared
+    | VehicleDeclared
+    | PriceUpdated
+    | LimitChanged
+    | CommandAnswered
+    | CompositeReported
+    | ForeignProfiles
+)
+"""Every fact that a controller can be told."""

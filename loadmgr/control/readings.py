@@ -1,0 +1,245 @@
+"""Readings of EVSEs and of the site's meters: draw, energy, phases, acceptance, obedience, building load.
+
+Rules
+-----
+1. What flows now is judged by live readings alone; begin and end values of a transaction feed its ledger.
+2. A current without a phase is taken as that of every phase in use (OCPP: the per-phase maximum), a power alone as
+   spread over the phases in use.
+3. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
+   beyond those counts at once.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+from loadmgr.control.alarm import Severity
+from loadmgr.control.assumption import allowed_now_a, assumed_of, limit_now_a
+from loadmgr.control.building import Bounds, BuildingEstimate, after_reading
+from loadmgr.control.energy import with_power, with_register
+from loadmgr.control.holding import measured
+from loadmgr.control.obedience import judge, tolerance_a
+from loadmgr.control.observation import EvseReading, SiteMeterReading
+from loadmgr.control.peaks import fold_power
+from loadmgr.control.sessions import adopt_session, max_power_w
+from loadmgr.control.settings import ControlSettings
+from loadmgr.control.state import Draw, EvseRecord, MeterRecord, SiteState
+from loadmgr.model.ids import CircuitId
+from loadmgr.model.topology import Evse, Phase, PhaseAmps
+
+USED_PHASE_A = 0.5
+"""A phase that carries more than this is in use [A]."""
+
+TELLING_A = 3.0
+"""Only a vehicle that draws at least this shows which phases it uses [A]."""
+
+TOLD_READINGS = 2
+"""So many readings of a vehicle that draws tell its phases, and the most that it takes."""
+
+
+def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, settings: ControlSettings) -> None:
+    """Fold what an EVSE measured into its record and its session's ledger."""
+    station = state.stations[record.evse.station]
+    if record.charging is None:
+        adopt_session(state, record, station, seen)
+        state.stirred = state.stirred or record.charging is not None
+    _fold_energy(state, record, seen)
+    if not seen.live:
+        return
+    if seen.state_of_charge_ratio is not None:
+        record.state_of_charge_ratio = seen.state_of_charge_ratio
+    currents = grid_currents_a(state, record, seen)
+    if currents is None:
+        return
+    before = record.draw
+    record.draw = Draw(at=seen.at, current_a=currents, peak_a=max(currents), power_w=seen.power_w)
+    if record.charging is not None and max(currents) >= TELLING_A and record.telling_readings < TOLD_READINGS:
+        record.telling_readings += 1
+        if record.telling_readings == TOLD_READINGS:
+            state.triggers.append(f"{record.evse.id} has shown what it is")
+    if seen.currents_a is not None:
+        _fold_phases(state, record, seen.currents_a)
+    _judge(state, record, before, at=seen.at, settings=settings)
+    _fold_acceptance(state, record, at=seen.at, settings=settings)
+
+
+def grid_currents_a(state: SiteState, record: EvseRecord, seen: EvseReading) -> PhaseAmps | None:
+    """Return what a reading says of the grid's phases [A], or ``None`` where it says nothing of current."""
+    evse = record.evse
+    if seen.currents_a is not None and any(a is not None for a in seen.currents_a):
+        own = [max(0.0, a or 0.0) for a in seen.currents_a]
+        if len(evse.phases) == 1:
+            return on_phases(evse.phases, max(own))
+        return _placed(evse, own)
+    used = evse.phases if record.phases_seen is None else tuple(evse.phases[i] for i in record.phases_seen)
+    if seen.current_a is not None:
+        return on_phases(used, max(0.0, seen.current_a))
+    if seen.power_w is not None:
+        return on_phases(used, max(0.0, seen.power_w) / (state.site.voltage_v * len(used)))
+    return None
+
+
+def on_phases(phases: tuple[Phase, ...], current_a: float) -> PhaseAmps:
+    """Return a current on each of the given grid phases [A]."""
+    return (
+        current_a if Phase.L1 in phases else 0.0,
+        current_a if Phase.L2 in phases else 0.0,
+        current_a if Phase.L3 in phases else 0.0,
+    )
+
+
+def _placed(evse: Evse, own_a: list[float]) -> PhaseAmps:
+    placed = [0.0, 0.0, 0.0]
+    for phase, current in zip(evse.phases, own_a, strict=False):
+        placed[phase] = current
+    return (placed[0], placed[1], placed[2])
+
+
+def _fold_energy(state: SiteState, record: EvseRecord, seen: EvseReading) -> None:
+    charging = record.charging
+    if charging is None or (seen.transaction is not None and seen.transaction != charging.transaction):
+        return
+    max_w = max_power_w(state, record)
+    if seen.energy_wh is not None:
+        charging.ledger = with_register(charging.ledger, seen.energy_wh, at=seen.at, max_w=max_w)
+    elif seen.power_w is not None and seen.live and charging.ledger.register_wh is None:
+        charging.ledger = with_power(charging.ledger, seen.power_w, at=seen.at, max_w=max_w)
+
+
+def _fold_phases(state: SiteState, record: EvseRecord, own_a: tuple[float | None, float | None, float | None]) -> None:
+    if record.charging is None or len(record.evse.phases) == 1:
+        return
+    used = tuple(i for i, a in enumerate(own_a[: len(record.evse.phases)]) if a is not None and a > USED_PHASE_A)
+    if record.phases_seen is not None and not set(used) <= set(record.phases_seen):
+        record.phases_seen = tuple(sorted({*record.phases_seen, *used}))
+        record.holding.touched()
+        state.stirred = True
+        return
+    if max((a or 0.0 for a in own_a), default=0.0) < TELLING_A:
+        return
+    if record.phases_seen is None and used == record.phases_hint:
+        record.phases_seen = used
+        record.holding.touched()
+        state.stirred = True
+    record.phases_hint = used
+
+
+def _judge(
+    state: SiteState, record: EvseRecord, before: Draw | None, *, at: datetime, settings: ControlSettings
+) -> None:
+    draw = record.draw
+    if draw is None:
+        return
+    timing = state.site.timing
+    allowed = allowed_now_a(state, record, at)
+    followed = [s for s in record.holding.settling if at > s.since]
+    slack = tolerance_a(limit_now_a(state, record, at), settings)
+    measured(record.holding, peak_a=draw.peak_a, at=at, settle_s=timing.settle_s, tolerance_a=slack)
+    state.stirred = state.stirred or bool(followed)
+    for old in followed:
+        if before is not None and before.peak_a > old.below_a + slack and draw.peak_a <= old.below_a + slack:
+            record.obedience.proven = record.obedience.disobeying_since is None
+    changed = judge(
+        record.obedience, peak_a=draw.peak_a, allowed_a=allowed, max_a=record.evse.max_a, at=at, settings=settings
+    )
+    evse = record.evse.id
+    if record.obedience.disobeying_since is not None and draw.peak_a > allowed + slack:
+        state.alarms.raise_alarm(
+            "disobedient",
+            evse,
+            at=at,
+            severity=Severity.DANGER,
+            cause=f"{evse} draws {draw.peak_a:.1f} A although it is limited to {allowed:.1f} A",
+            advice="its limit is sent again; meanwhile it counts with its installed maximum. If it goes on, pause or"
+            " switch off the station and look at its own load balancing settings",
+        )
+    if changed:
+        obeys = record.obedience.disobeying_since is None
+        if obeys:
+            state.alarms.clear("disobedient", evse, at=at)
+        state.triggers.append(f"{evse} {'obeys again' if obeys else 'ignores its limit'}")
+
+
+def _fold_acceptance(state: SiteState, record: EvseRecord, *, at: datetime, settings: ControlSettings) -> None:
+    """Note what a vehicle takes when more is offered, once two readings agree; forget it when it takes all again."""
+    draw = record.draw
+    if record.charging is None or draw is None or record.holding.settling:
+        return
+    if record.changed_at is not None and at < record.changed_at + timedelta(seconds=state.site.timing.settle_s):
+        return
+    offered = limit_now_a(state, record, at)
+    if offered < record.evse.min_a:
+        return
+    if draw.peak_a < offered - settings.unused_a:
+        record.low_readings += 1
+        if record.low_readings >= 2:
+            known = record.accepts_a
+            record.accepts_a, record.accepts_since = draw.peak_a, at
+            if known is None or abs(known - draw.peak_a) > settings.unused_a:
+                state.triggers.append(f"{record.evse.id} takes {draw.peak_a:.1f} A of {offered:.1f} A")
+        return
+    record.low_readings = 0
+    if record.accepts_a is not None and draw.peak_a > record.accepts_a + settings.unused_a / 2.0:
+        record.accepts_a, record.accepts_since = None, None
+        state.triggers.append(f"{record.evse.id} takes more than it did")
+
+
+def fold_site_reading(state: SiteState, seen: SiteMeterReading) -> None:
+    """Fold a reading of a site meter into its record and the loads that are known from it."""
+    meter = next((m for m in state.site.meters if m.id == seen.meter), None)
+    if meter is None:
+        state.alarms.raise_alarm(
+            "unknown meter",
+            seen.meter,
+            at=seen.at,
+            severity=Severity.WARNING,
+            cause=f"meter {seen.meter} sends readings but the site file does not name it",
+            advice="correct the id of the meter",
+        )
+        return
+    state.meters[meter.id] = MeterRecord(at=seen.at, currents_a=seen.currents_a)
+    state.alarms.clear("stale meter", meter.id, at=seen.at)
+    if state.tariff is not None and state.tariff.demand and meter.circuit == state.site.root.id:
+        power_w = math.fsum(seen.currents_a) * state.site.voltage_v
+        fold_power(state.peaks, state.tariff, power_w, at=seen.at, silent_s=meter.stale_after_s)
+    for circuit in state.site.circuits:
+        for load in circuit.side_loads:
+            if load.meter == meter.id:
+                estimate = state.buildings.setdefault((circuit.id, load.id), BuildingEstimate())
+                vehicles = vehicle_bounds(state, meter.circuit, at=seen.at, like_s=meter.interval_s + 1.0)
+                before = estimate.load_a
+                after_reading(estimate, seen.currents_a, vehicles, at=seen.at)
+                state.stirred = state.stirred or _matters(before, estimate.load_a, load.worst_case_a)
+
+
+def _matters(before_a: PhaseAmps | None, after_a: PhaseAmps | None, worst_case_a: PhaseAmps) -> bool:
+    """Return whether a side load is, or was, above the worst case that plans reckon with anyway."""
+    return any(
+        known is not None and any(a > worst for a, worst in zip(known, worst_case_a, strict=True))
+        for known in (before_a, after_a)
+    )
+
+
+def vehicle_bounds(state: SiteState, circuit: CircuitId, *, at: datetime, like_s: float) -> Bounds:
+    """Return what the vehicles below a circuit draw at least and at most at an instant [A]."""
+    low, high = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+    for evse in state.site.evses_under(circuit):
+        record = state.evses[evse.id]
+        lowest, highest = _bounds_of(state, record, at=at, like_s=like_s)
+        for phase in Phase:
+            low[phase] += lowest[phase]
+            high[phase] += highest[phase]
+    return Bounds((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+def _bounds_of(state: SiteState, record: EvseRecord, *, at: datetime, like_s: float) -> tuple[PhaseAmps, PhaseAmps]:
+    draw, changed = record.draw, record.changed_at
+    settle = timedelta(seconds=state.site.timing.settle_s)
+    if (
+        draw is not None
+        and record.charging is not None
+        and abs((at - draw.at).total_seconds()) <= like_s
+        and (changed is None or draw.at >= changed + settle)
+    ):
+        return draw.current_a, draw.current_a
+    assumed = assumed_of(state, record, at)
+    return (0.0, 0.0, 0.0), on_phases(assumed.phases, assumed.envelope.at(at.timestamp()))

@@ -1,0 +1,179 @@
+"""Sessions from transactions: begun once, ended once, with what was declared for them or the site's defaults."""
+
+from datetime import datetime, timedelta
+
+from loadmgr.control.energy import Ledger, with_register
+from loadmgr.control.observation import EvseReading, EvseState, SessionDeclared, TransactionStarted, VehicleDeclared
+from loadmgr.control.state import Charging, EndedSession, EvseRecord, SiteState, StationRecord
+from loadmgr.model.ids import TransactionId
+from loadmgr.model.session import EnergyNeed, VehicleLimits
+
+QUEUED_S = 60
+"""A start that is older than clocks explain, by so much, was queued [s]."""
+
+DECLARATION_KEPT_S = 900
+"""How long a declaration without a transaction waits for the next one [s]."""
+
+RESUMED_S = 900
+"""Within this time a new transaction with the same id token goes on with the session before [s]."""
+
+
+def start_session(state: SiteState, record: EvseRecord, station: StationRecord, seen: TransactionStarted) -> None:
+    """Open the session of a transaction, unless it runs or ran already."""
+    if seen.transaction in station.ended:
+        return
+    if record.charging is not None:
+        if record.charging.transaction == seen.transaction:
+            _complete(record, seen)
+            return
+        # Only one can run on an EVSE: the end of the one before was lost.
+        end_session(state, record, station, at=seen.at)
+    _open(state, record, seen.transaction, at=seen.at, id_token=seen.id_token, meter_wh=seen.meter_wh)
+    record.holding.inherited = _began_before(state, seen)
+
+
+def _began_before(state: SiteState, seen: TransactionStarted) -> bool:
+    """Return whether a transaction may have begun before this controller heard of its station's profiles.
+
+    An update that proves it says no start; a start that was queued says an old one.
+    """
+    if seen.started_at is None:
+        return True
+    return (seen.at - seen.started_at).total_seconds() > 2 * state.site.timing.clock_skew_s + QUEUED_S
+
+
+def adopt_session(state: SiteState, record: EvseRecord, station: StationRecord, seen: EvseReading) -> None:
+    """Open a session for a transaction that a live reading names and whose start was never heard."""
+    if seen.transaction is None or not seen.live or seen.transaction in station.ended or record.charging is not None:
+        return
+    _open(state, record, seen.transaction, at=seen.at, id_token=None, meter_wh=None)
+    record.holding.inherited = True
+
+
+def end_session(
+    state: SiteState, record: EvseRecord, station: StationRecord, *, at: datetime, meter_wh: float | None = None
+) -> None:
+    """Close the session of an EVSE, with the register at its end where it was said."""
+    charging = record.charging
+    if charging is None:
+        return
+    if meter_wh is not None:
+        max_w = max_power_w(state, record)
+        charging.ledger = with_register(charging.ledger, meter_wh, at=at, max_w=max_w)
+    record.before = EndedSession(evse=record.evse.id, charging=charging, ended=at)
+    state.ended.append(record.before)
+    station.ended.append(charging.transaction)
+    record.charging = None
+    record.draw = None
+    record.declared = None
+    if record.state in (EvseState.CHARGING, EvseState.SUSPENDED_BY_STATION, EvseState.SUSPENDED_BY_VEHICLE):
+        record.state, record.state_since = EvseState.FINISHING, at
+    record.holding.transaction_over()
+    record.phases_seen, record.phases_hint, record.telling_readings = None, None, 0
+    record.accepts_a, record.accepts_since, record.low_readings = None, None, 0
+    record.on_since, record.off_since = None, None
+    record.state_of_charge_ratio = None
+    record.refusals, record.retry_at = 0, None
+    state.triggers.append(f"session at {record.evse.id} ended")
+
+
+def declare(state: SiteState, record: EvseRecord, seen: SessionDeclared) -> None:
+    """Take what was declared for the running session, or keep it for the next one."""
+    charging = record.charging
+    if charging is None:
+        record.declared = seen
+        return
+    if seen.transaction is not None and seen.transaction != charging.transaction:
+        return
+    apply_declaration(charging, seen)
+    state.triggers.append(f"{record.evse.id}: {seen.source} said what it needs")
+
+
+def from_vehicle(record: EvseRecord, seen: VehicleDeclared) -> SessionDeclared:
+    """Return what a vehicle said as a declaration; it speaks of energy from now on, a session counts from its start."""
+    delivered = 0.0 if record.charging is None else record.charging.ledger.delivered_wh
+    limits = VehicleLimits(min_a=seen.min_a, max_a=seen.max_a, max_w=seen.max_w)
+    return SessionDeclared(
+        at=seen.at,
+        evse=record.evse.id,
+        departure=seen.departure,
+        need=None if seen.energy_wh is None else EnergyNeed(wanted_wh=max(0.0, seen.energy_wh) + delivered),
+        vehicle=None if limits == VehicleLimits() else limits,
+        source="vehicle",
+    )
+
+
+def apply_declaration(charging: Charging, seen: SessionDeclared) -> None:
+    """Put what was declared into a session; what was not said stays."""
+    if seen.departure is not None:
+        charging.departure = max(seen.departure, charging.started)
+    if seen.need is not None:
+        charging.need = seen.need
+    if seen.priority is not None:
+        charging.priority = seen.priority
+    if seen.vehicle is not None:
+        charging.vehicle = seen.vehicle
+    charging.source = seen.source
+
+
+def max_power_w(state: SiteState, record: EvseRecord) -> float:
+    """Return the most that an EVSE can deliver [W]."""
+    evse = record.evse
+    return evse.max_w if evse.max_w is not None else evse.max_a * state.site.voltage_v * 1.1 * len(evse.phases)
+
+
+def _open(
+    state: SiteState,
+    record: EvseRecord,
+    transaction: TransactionId,
+    *,
+    at: datetime,
+    id_token: str | None,
+    meter_wh: float | None,
+) -> None:
+    charging = Charging(
+        transaction=transaction, started=at, ledger=Ledger(at=at, register_wh=meter_wh), id_token=id_token
+    )
+    _go_on(record, charging, at=at)
+    waiting = record.declared
+    if waiting is not None:
+        fresh = at - waiting.at <= timedelta(seconds=DECLARATION_KEPT_S)
+        if fresh and waiting.transaction in (None, transaction):
+            apply_declaration(charging, waiting)
+        record.declared = None
+    record.charging = charging
+    record.holding.touched()
+    state.triggers.append(f"session at {record.evse.id} began")
+
+
+def _go_on(record: EvseRecord, charging: Charging, *, at: datetime) -> None:
+    """Let a session take over what was declared for the one before, if that is the same vehicle's.
+
+    A station that loses its power mid-session ends the transaction and begins another; the driver says nothing new.
+    """
+    before, record.before = record.before, None
+    if before is None or before.charging.id_token is None or before.charging.id_token != charging.id_token:
+        return
+    if at - before.ended > timedelta(seconds=RESUMED_S):
+        return
+    old = before.charging
+    charging.departure, charging.priority = old.departure, old.priority
+    charging.vehicle, charging.source = old.vehicle, old.source
+    if old.need is not None:
+        charging.need = less(old.need, old.ledger.delivered_wh)
+
+
+def less(need: EnergyNeed, delivered_wh: float) -> EnergyNeed:
+    """Return what is left of a need once some of it was delivered."""
+    return EnergyNeed(
+        must_wh=max(0.0, need.must_wh - delivered_wh),
+        wanted_wh=max(0.0, need.wanted_wh - delivered_wh),
+        full_wh=None if need.full_wh is None else max(0.0, need.full_wh - delivered_wh),
+    )
+
+
+def _complete(record: EvseRecord, seen: TransactionStarted) -> None:
+    """Fill in what an adopted session lacked; a repeat brings nothing new."""
+    charging = record.charging
+    if charging is not None and charging.id_token is None:
+        charging.id_token = seen.id_token

@@ -1,0 +1,69 @@
+"""How the controller behaves beside what the site file fixes: rhythm, thresholds, defaults where nobody said."""
+
+from dataclasses import dataclass, field
+
+from loadmgr.allocation.options import AllocationOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSettings:
+    """Choices of a controller; the defaults suit a site with AC wallboxes.
+
+    Parameters
+    ----------
+    replan_s : int
+        A new plan is made at least this often [s].
+    check_s : int
+        Limits and leases are looked at at least this often [s].
+    fine_steps, fine_s, coarse_steps, coarse_s : int
+        The grid of a plan: so many steps of so many seconds, fine now and coarse later.
+    stay_s : int
+        How long a vehicle is expected to stay when nobody said [s].
+    need_wh : float
+        Energy that it is expected to want when nobody said [Wh].
+    departure_margin_s, departure_margin_ratio
+        How long before its departure a vehicle is planned to have its energy [s], and what is added as a share of the
+        time that it has yet to charge at full power.
+    min_on_s, min_off_s : int
+        How long a vehicle stays on, or paused, before that is changed without need [s].
+    change_a : float
+        Setpoints closer to the limit that is held than this are not sent [A], unless safety asks.
+    tolerance_a, tolerance_ratio : float
+        A draw above the limit by more than the sum of both is disobedience [A, share of the limit].
+    unused_a : float
+        A vehicle that draws less than its limit by more than this leaves current unused [A].
+    proving_s, proving_readings : int
+        How long, and in how many readings, a station that disobeyed has to obey before it is trusted again.
+    resend_s : int
+        How long to wait before a limit that was refused, lost or ignored is sent again [s].
+    tx_writes_per_day : int
+        Budget of transaction profiles per EVSE and day, which changes that safety does not ask for keep to.
+    allocation : AllocationOptions
+    """
+
+    replan_s: int = 300
+    check_s: int = 30
+    fine_steps: int = 12
+    fine_s: int = 300
+    coarse_steps: int = 84
+    coarse_s: int = 900
+    stay_s: int = 8 * 3600
+    need_wh: float = 15_000.0
+    departure_margin_s: int = 1200
+    departure_margin_ratio: float = 0.25
+    min_on_s: int = 600
+    min_off_s: int = 300
+    change_a: float = 1.0
+    tolerance_a: float = 1.0
+    tolerance_ratio: float = 0.05
+    unused_a: float = 1.5
+    proving_s: int = 300
+    proving_readings: int = 3
+    resend_s: int = 30
+    tx_writes_per_day: int = 40
+    allocation: AllocationOptions = field(default_factory=lambda: AllocationOptions(milp_evses=0))
+
+    def __post_init__(self) -> None:
+        for name in ("replan_s", "check_s", "fine_steps", "fine_s", "coarse_s", "stay_s", "resend_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")

@@ -1,0 +1,1 @@
+"""WHAT A SITE IS: frozen values, with units in their names."""

@@ -1,0 +1,165 @@
+"""Sessions and vehicles: what is asked of an EVSE, by when, and what the vehicle can take."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from loadmgr.model.ids import EvseId, SessionId
+from loadmgr.model.units import require_utc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taper:
+    """How acceptance falls towards a full battery: full power up to ``start_ratio``, then linearly to ``end_ratio``.
+
+    Parameters
+    ----------
+    start_ratio : float
+        State of charge (0 to 1) from which acceptance falls.
+    end_ratio : float
+        Share of full power that is left at state of charge 1.
+    """
+
+    start_ratio: float = 0.8
+    end_ratio: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start_ratio <= 1.0:
+            raise ValueError(f"start_ratio must lie in 0..1, got {self.start_ratio}")
+        if not 0.0 < self.end_ratio <= 1.0:
+            raise ValueError(f"end_ratio must lie above 0 and at most at 1, got {self.end_ratio}")
+
+    def acceptance_ratio(self, state_of_charge_ratio: float) -> float:
+        """Return the share of full power that the battery takes at a state of charge (0 to 1)."""
+        if state_of_charge_ratio >= 1.0:
+            return 0.0
+        if state_of_charge_ratio <= self.start_ratio:
+            return 1.0
+        fallen = (state_of_charge_ratio - self.start_ratio) / (1.0 - self.start_ratio)
+        return 1.0 - fallen * (1.0 - self.end_ratio)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleLimits:
+    """What a vehicle can take; ``None`` where nobody knows.
+
+    Parameters
+    ----------
+    phases : int, optional
+        Phases that its on-board charger uses, 1 to 3.
+    min_a, max_a : float, optional
+        Smallest and largest current per phase [A].
+    """
+
+    phases: int | None = None
+    min_a: float | None = None
+    max_a: float | None = None
+    max_w: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.phases is not None and self.phases not in (1, 2, 3):
+            raise ValueError(f"phases must be 1, 2 or 3, got {self.phases}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyNeed:
+    """Energy from the grid side [Wh] in tiers, each including the one before, counted from the session's start.
+
+    Parameters
+    ----------
+    must_wh : float
+        What has to be there at departure before anybody gets more.
+    wanted_wh : float
+        What was asked for.
+    full_wh : float, optional
+        What the vehicle can still take beyond that when there is room; ``None`` means nothing beyond.
+    """
+
+    must_wh: float = 0.0
+    wanted_wh: float
+    full_wh: float | None = None
+
+    def __post_init__(self) -> None:
+        top = self.wanted_wh if self.full_wh is None else self.full_wh
+        if not 0.0 <= self.must_wh <= self.wanted_wh <= top:
+            raise ValueError(
+                f"energy tiers must satisfy 0 <= must_wh <= wanted_wh <= full_wh, "
+                f"got {self.must_wh}, {self.wanted_wh}, {self.full_wh}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A vehicle at an EVSE, as far as the controller knows.
+
+    Parameters
+    ----------
+    departure : datetime, optional
+        When it is expected to leave; ``None`` when nobody said.
+    need : EnergyNeed, optional
+        ``None`` when nobody said: then it is served as long as it stays, without a promise.
+    delivered_wh : float
+        Energy delivered so far [Wh].
+    priority : int
+        Class; a higher one is served before every lower one.
+    need_source : str
+        Where departure and need come from, such as ``default`` or ``driver``.
+    """
+
+    id: SessionId
+    evse: EvseId
+    arrival: datetime
+    departure: datetime | None = None
+    need: EnergyNeed | None = None
+    delivered_wh: float = 0.0
+    vehicle: VehicleLimits = field(default_factory=VehicleLimits)
+    priority: int = 0
+    id_token: str | None = None
+    need_source: str = "default"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arrival", require_utc(self.arrival, name="arrival"))
+        if self.departure is not None:
+            departure = require_utc(self.departure, name="departure")
+            if departure < self.arrival:
+                raise ValueError(f"departure must not lie before arrival {self.arrival.isoformat()}, got {departure}")
+            object.__setattr__(self, "departure", departure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """One row of a session table: what really happened, or is to happen, at a place to charge.
+
+    Parameters
+    ----------
+    evse : EvseId, optional
+        ``None``: the lowest free EVSE in file order.
+    departure : datetime
+        When the vehicle really left.
+    estimated_departure : datetime, optional
+        What the driver said.
+    energy_requested_wh, energy_delivered_wh : float
+        What the driver asked for, and what was delivered.
+    max_a, phases
+        What the vehicle could take.
+    """
+
+    session_id: SessionId
+    evse: EvseId | None = None
+    arrival: datetime
+    departure: datetime
+    estimated_departure: datetime | None = None
+    energy_requested_wh: float
+    energy_delivered_wh: float | None = None
+    max_a: float | None = None
+    phases: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arrival", require_utc(self.arrival, name="arrival"))
+        object.__setattr__(self, "departure", require_utc(self.departure, name="departure"))
+        if self.estimated_departure is not None:
+            estimated = require_utc(self.estimated_departure, name="estimated_departure")
+            object.__setattr__(self, "estimated_departure", estimated)
+        if self.departure <= self.arrival:
+            raise ValueError(f"departure must lie after arrival {self.arrival.isoformat()}, got {self.departure}")
+        if self.energy_requested_wh < 0.0:
+            raise ValueError(f"energy_requested_wh must be 0 or above, got {self.energy_requested_wh}")

@@ -1,0 +1,1 @@
+"""A WORLD TO TRY IT IN: vehicles, stations and time that never waits."""

@@ -1,0 +1,181 @@
+"""Plots for a paper or a meeting. Each draws on an axes that is given, or on a new figure, and returns the axes.
+
+Colours are those of Okabe and Ito, which colour-blind people can tell apart; grey is what nobody controls.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from loadmgr.sim.frames import load_frame, price_frame, session_frame
+from loadmgr.sim.run import Simulation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+GREY = "#9A9A9A"
+LIMIT = "#B00020"
+
+
+def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
+    """Draw the load of the site stacked by EVSE over everything else, against the limit of the grid connection."""
+    ax = _axes(ax)
+    outcome = simulation.outcome
+    frame = load_frame(simulation)
+    hours = np.array(outcome.grid.hours)
+    power_kw = simulation.energy_wh / hours / 1000.0
+    base_kw = frame["background_w"].to_numpy() / 1000.0
+    when: Any = frame.index
+    ax.fill_between(when, 0.0, base_kw, step="post", color=GREY, linewidth=0.0, label="building and plants")
+    below = base_kw.copy()
+    order = np.argsort(-power_kw.sum(axis=1), kind="stable")
+    for place, row in enumerate(order.tolist()):
+        if not power_kw[row].any():
+            continue
+        above = below + power_kw[row]
+        colour = COLOURS[place % (len(COLOURS) - 1)]
+        label = "vehicles, one colour per EVSE" if place == 0 else None
+        ax.fill_between(when, below, above, step="post", color=colour, linewidth=0.0, alpha=0.85, label=label)
+        below = above
+    uncontrolled_kw = (frame["uncontrolled_w"] + frame["background_w"]).to_numpy() / 1000.0
+    ax.step(when, uncontrolled_kw, where="post", color="black", linewidth=0.9, linestyle=":", label="uncontrolled")
+    limit_kw = _limit_w(simulation)
+    if limit_kw is not None:
+        ax.axhline(limit_kw / 1000.0, color=LIMIT, linewidth=1.4, label="limit of the connection")
+    ax.set_ylabel("power [kW]")
+    ax.set_title(f"{outcome.plan.site.name}: {simulation.strategy.replace('_', ' ')}")
+    ax.set_ylim(bottom=min(0.0, float(base_kw.min())))
+    ax.legend(loc="upper right", fontsize="small", frameon=False)
+    _dates(ax, simulation)
+    return ax
+
+
+def plot_heat_map(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
+    """Draw what each EVSE got in each step: a row for each EVSE."""
+    ax = _axes(ax)
+    outcome = simulation.outcome
+    power_kw = simulation.energy_wh / np.array(outcome.grid.hours) / 1000.0
+    edges = _mdates().date2num(outcome.grid.times)
+    rows = np.arange(len(power_kw) + 1) - 0.5
+    shown = np.ma.masked_less_equal(power_kw, 0.0)
+    mesh = ax.pcolormesh(edges, rows, shown, cmap="viridis", vmin=0.0, rasterized=True)
+    ax.set_yticks(range(len(power_kw)), [evse.id for evse in outcome.plan.site.evses])
+    ax.invert_yaxis()
+    ax.set_title(f"Who charged when: {simulation.strategy.replace('_', ' ')}")
+    if ax.figure is not None:
+        ax.figure.colorbar(mesh, ax=ax, label="power [kW]")
+    _dates(ax, simulation)
+    return ax
+
+
+def plot_price(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
+    """Draw the price of import, and what vehicles took at it."""
+    ax = _axes(ax)
+    frame, price = load_frame(simulation), price_frame(simulation)
+    when: Any = frame.index
+    ax.fill_between(when, 0.0, frame["charging_w"] / 1000.0, step="post", color=COLOURS[4], label="charging")
+    ax.step(when, frame["uncontrolled_w"] / 1000.0, where="post", color=GREY, linewidth=0.9, label="uncontrolled")
+    ax.set_ylabel("charging power [kW]")
+    ax.set_ylim(bottom=0.0)
+    right = ax.twinx()
+    right.step(when, price["price_per_kwh"], where="post", color=COLOURS[5], linewidth=1.4, label="price")
+    right.set_ylabel(f"price [{simulation.tariff.currency} per kWh]", color=COLOURS[5])
+    lines, labels = ax.get_legend_handles_labels()
+    more, names = right.get_legend_handles_labels()
+    ax.legend(lines + more, labels + names, loc="upper right", fontsize="small", frameon=False)
+    _dates(ax, simulation)
+    return ax
+
+
+def plot_promises(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
+    """Draw what every session asked and got, from the smallest to the largest, by what came of its promise."""
+    ax = _axes(ax)
+    frame = session_frame(simulation).sort_values("energy_requested_wh", kind="stable").reset_index(drop=True)
+    asked_kwh, got_kwh = frame["energy_requested_wh"] / 1000.0, frame["energy_delivered_wh"] / 1000.0
+    ax.bar(frame.index, asked_kwh, width=0.9, color="none", edgecolor=GREY, linewidth=0.8, label="asked")
+    words = {"kept": COLOURS[2], "broken": COLOURS[5], "lapsed": COLOURS[1], "open": COLOURS[4], "nothing said": GREY}
+    promise = frame["promise"].fillna("nothing said")
+    for word, colour in words.items():
+        chosen = promise == word
+        if chosen.any():
+            label = "left early" if word == "lapsed" else word
+            ax.bar(frame.index[chosen], got_kwh[chosen], width=0.9, color=colour, label=label)
+    ax.set_xlabel("sessions, smallest first")
+    ax.set_ylabel("energy [kWh]")
+    ax.set_title("What was asked, and what came of it")
+    ax.legend(loc="upper left", fontsize="small", frameon=False)
+    return ax
+
+
+def plot_duration_curve(simulations: list[Simulation], ax: "Axes | None" = None) -> "Axes":
+    """Draw for how much of the time the site's load was above a power, for several simulations."""
+    ax = _axes(ax)
+    for place, simulation in enumerate(simulations):
+        frame = load_frame(simulation)
+        hours = np.array(simulation.outcome.grid.hours)
+        order = np.argsort(-frame["site_w"].to_numpy(), kind="stable")
+        share = np.concatenate([[0.0], np.cumsum(hours[order]) / hours.sum() * 100.0])
+        power_kw = frame["site_w"].to_numpy()[order] / 1000.0
+        ax.step(
+            share[1:],
+            power_kw,
+            where="pre",
+            color=COLOURS[place % len(COLOURS)],
+            linewidth=1.4,
+            label=simulation.strategy.replace("_", " "),
+        )
+    limit_w = _limit_w(simulations[0]) if simulations else None
+    if limit_w is not None:
+        ax.axhline(limit_w / 1000.0, color=LIMIT, linewidth=1.2, label="limit of the connection")
+    ax.set_xlabel("share of the time [%]")
+    ax.set_ylabel("load of the site [kW]")
+    ax.set_xlim(0.0, 100.0)
+    ax.legend(loc="upper right", fontsize="small", frameon=False)
+    return ax
+
+
+def plot_comparison(simulations: list[Simulation], figure: str = "cost", ax: "Axes | None" = None) -> "Axes":
+    """Draw one figure of several simulations as bars, one for each strategy."""
+    ax = _axes(ax)
+    names = [simulation.strategy.replace("_", " ") for simulation in simulations]
+    values = [float(simulation.report().figures()[figure]) for simulation in simulations]
+    bars = ax.barh(names, values, color=[COLOURS[0]] * len(names))
+    ax.bar_label(bars, fmt=" {:,.4g}", fontsize="small")
+    ax.invert_yaxis()
+    ax.set_xlabel(figure.replace("_", " "))
+    ax.margins(x=0.15)
+    return ax
+
+
+def _axes(ax: "Axes | None") -> "Axes":
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    _, made = plt.subplots(figsize=(9.0, 4.5), layout="constrained")
+    return made
+
+
+def _limit_w(simulation: Simulation) -> float | None:
+    """Return the power at which the grid connection is full on every phase; ``None`` without a limit."""
+    site = simulation.outcome.plan.site
+    limits = [limit for limit in site.root.limit_a if limit is not None]
+    by_current_w = sum(limits) * site.voltage_v if len(limits) == 3 else None
+    given = [value for value in (by_current_w, site.root.limit_w) if value is not None]
+    return min(given, default=None)
+
+
+def _dates(ax: "Axes", simulation: Simulation) -> None:
+    dates, zone = _mdates(), simulation.outcome.plan.site.time_zone
+    locator = dates.AutoDateLocator(tz=zone)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone))
+    times = simulation.outcome.grid.times
+    ax.set_xlim(*dates.date2num([times[0], times[-1]]))
+
+
+def _mdates() -> Any:
+    import matplotlib.dates
+
+    return matplotlib.dates

@@ -1,0 +1,296 @@
+"""The linear program as a strategy: over the coming hours again and again, or over a whole run at once."""
+
+import bisect
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from loadmgr.allocation import (
+    AllocationOptions,
+    Allocator,
+    ChargingRequest,
+    DemandCharge,
+    SiteMoney,
+    allocate,
+    build_money,
+    build_problem,
+)
+from loadmgr.model.ids import SessionId
+from loadmgr.model.series import TimeGrid
+from loadmgr.model.tariff import Tariff, export_prices, prices
+from loadmgr.model.topology import Evse
+from loadmgr.model.units import SECONDS_PER_HOUR
+from loadmgr.sim.arrivals import Visit
+from loadmgr.sim.crowd import Crowd, FloatArray, IntArray
+from loadmgr.sim.slot_network import SlotNetwork
+
+OVERDUE_S = 1800.0
+"""A vehicle that stays beyond the departure that was said is expected to leave within this time [s]."""
+
+BEYOND_WH = 10_000.0
+"""What a vehicle that has what was said, and still draws, may take beyond when there is room [Wh]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Horizon:
+    """How far a program looks, and how early it wants to be ready.
+
+    Parameters
+    ----------
+    single, groups, group : int
+        So many steps of the run one by one, then so many groups of ``group`` steps.
+    margin_s : float
+        A plan is ready this long before the departure that was said [s]: vehicles take less towards the end, nobody
+        knows how much less, and what a plan leaves to the last step is lost when that step brings a surprise.
+    """
+
+    single: int = 16
+    groups: int = 20
+    group: int = 4
+    margin_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outlook:
+    """What is known before of the steps of a run.
+
+    Parameters
+    ----------
+    price_per_kwh, export_per_kwh : (n_step,)
+        All-in price of import, and what export earns.
+    background_w : (n_step,)
+        Mean load beside vehicles [W].
+    demand : tuple of (price_per_kw, window_s)
+        Charges on the highest mean of a window, tax included.
+    """
+
+    price_per_kwh: FloatArray
+    export_per_kwh: FloatArray
+    background_w: FloatArray
+    demand: tuple[tuple[float, int], ...]
+
+
+def outlook(tariff: Tariff, grid: TimeGrid, *, background_w: tuple[float, ...]) -> Outlook:
+    """Return what a tariff and the background mean for the steps of a run.
+
+    Raises
+    ------
+    ValueError
+        If the tariff has no price for a part of the run.
+    """
+    return Outlook(
+        price_per_kwh=np.array(prices(tariff, grid)),
+        export_per_kwh=np.array(export_prices(tariff, grid)),
+        background_w=np.array(background_w),
+        demand=tuple((d.price_per_kw * (1.0 + tariff.tax_ratio), d.window_s) for d in tariff.demand),
+    )
+
+
+class Program:
+    """Plans the coming hours at each decision and does the first step of the plan.
+
+    Parameters
+    ----------
+    network : SlotNetwork
+    grid : TimeGrid
+        The steps of the run.
+    known : Outlook
+    horizon : Horizon
+    """
+
+    def __init__(self, network: SlotNetwork, grid: TimeGrid, known: Outlook, *, horizon: Horizon) -> None:
+        self._network = network
+        self._grid = grid
+        self._offsets_s = grid.offsets_s
+        self._known = known
+        self._horizon = horizon
+        self._allocator = Allocator(AllocationOptions(policy="equal_share", command_steps=1, milp_evses=0))
+        self._energy_wh: FloatArray | None = None
+        self._per_day = max(1, round(86_400 / grid.durations_s[0]))
+
+    def watch(self, energy_wh: FloatArray) -> None:
+        """Know what vehicles take, for demand charges: the run's own account ``(n_step, n_evse)``, as it fills."""
+        self._energy_wh = energy_wh
+
+    def currents_a(self, crowd: Crowd, *, now_s: float, seconds: float, room: FloatArray) -> FloatArray:
+        """Return the first step of a fresh plan."""
+        out = np.zeros(len(crowd.present))
+        rows = np.flatnonzero(crowd.hungry)
+        if not rows.size:
+            return out
+        step = bisect.bisect_right(self._offsets_s, now_s) - 1
+        now = self._grid.start + timedelta(seconds=now_s)
+        grid, spans = self._look_ahead(step, now, now_s)
+        steps = np.concatenate([np.arange(first, last) for first, last in spans])
+        starts = np.cumsum([0, *(last - first for first, last in spans[:-1])])
+        wrapped = self._wrapped(steps)
+        side_load_a = {
+            circuit: np.maximum.reduceat(side[:, wrapped], starts, axis=1)
+            for circuit, side in self._network.side_load_a.items()
+        }
+        requests = [self._request(crowd, int(row), now=now, now_s=now_s) for row in rows]
+        problem = build_problem(
+            grid,
+            circuits=self._network.circuits(side_load_a),
+            requests=requests,
+            money=self._money(grid, wrapped, starts, charges=self._charges(step, now_s)),
+        )
+        out[rows] = self._allocator.allocate(problem).current_a[:, 0]
+        return out
+
+    def _look_ahead(self, step: int, now: datetime, now_s: float) -> tuple[TimeGrid, list[tuple[int, int]]]:
+        """Return the grid of a plan, and for each of its steps the first and one past the last step of the run."""
+        spans = [(step, step + 1)]
+        for _ in range(self._horizon.single):
+            spans.append((spans[-1][1], spans[-1][1] + 1))
+        for _ in range(self._horizon.groups):
+            spans.append((spans[-1][1], spans[-1][1] + self._horizon.group))
+        step_s = self._grid.durations_s[0]
+        first_s = max(round(self._offsets_s[step + 1] - now_s), 1)
+        durations = [first_s, *((last - first) * step_s for first, last in spans[1:])]
+        return TimeGrid(now, tuple(durations)), spans
+
+    def _wrapped(self, steps: IntArray) -> IntArray:
+        """Return steps of the run; those beyond its end as on its last day."""
+        last = len(self._offsets_s) - 1
+        beyond = steps >= last
+        days = (steps - last) // self._per_day + 1
+        return np.asarray(np.clip(np.where(beyond, steps - days * self._per_day, steps), 0, last - 1))
+
+    def _money(self, grid: TimeGrid, wrapped: IntArray, starts: IntArray, *, charges: list[DemandCharge]) -> SiteMoney:
+        sizes = np.diff([*starts, len(wrapped)])
+        known = self._known
+        means = [
+            np.add.reduceat(values[wrapped], starts) / sizes
+            for values in (known.price_per_kwh, known.export_per_kwh, known.background_w)
+        ]
+        return build_money(
+            grid,
+            import_price_per_kwh=means[0],
+            export_price_per_kwh=means[1],
+            site_load_w=means[2],
+            demand_charges=charges,
+        )
+
+    def _charges(self, step: int, now_s: float) -> list[DemandCharge]:
+        """Return the demand charges with the peak so far, and the energy of the window that is running."""
+        known, offsets_s = self._known, self._offsets_s
+        if not known.demand or self._energy_wh is None:
+            return []
+        lengths_h = np.diff(offsets_s[: step + 2]) / SECONDS_PER_HOUR
+        drawn_wh = self._energy_wh[: step + 1].sum(axis=1) + known.background_w[: step + 1] * lengths_h
+        running_wh = float(
+            self._energy_wh[step].sum() + known.background_w[step] * (now_s - offsets_s[step]) / SECONDS_PER_HOUR
+        )
+        charges = []
+        for price, window_s in known.demand:
+            per_window = max(1, round(window_s / self._grid.durations_s[0]))
+            begun = step - step % per_window
+            whole = drawn_wh[:begun].reshape(-1, per_window).sum(axis=1) if begun else np.zeros(1)
+            charges.append(
+                DemandCharge(
+                    price_per_kw=price,
+                    window_s=window_s,
+                    peak_so_far_w=max(float(whole.max()) * SECONDS_PER_HOUR / window_s, 0.0),
+                    running_energy_wh=float(drawn_wh[begun:step].sum()) + running_wh,
+                )
+            )
+        return charges
+
+    def _request(self, crowd: Crowd, row: int, *, now: datetime, now_s: float) -> ChargingRequest:
+        visit, evse = crowd.visits[row], crowd.evses[row]
+        assert visit is not None
+        left_wh = max(float(crowd.said_wh[row] - crowd.energy_wh[row]), 0.0)
+        leaves_s = max(float(crowd.said_departure_s[row]) - self._horizon.margin_s, now_s + OVERDUE_S)
+        return _request(
+            visit,
+            evse,
+            voltage_v=self._network.site.voltage_v,
+            wanted_wh=left_wh,
+            delivered_wh=float(crowd.energy_wh[row]),
+            departure=now + timedelta(seconds=leaves_s - now_s),
+            full_wh=None if left_wh > 0.0 else BEYOND_WH,
+        )
+
+
+def _request(
+    visit: Visit,
+    evse: Evse,
+    *,
+    voltage_v: float,
+    wanted_wh: float,
+    delivered_wh: float,
+    departure: datetime,
+    full_wh: float | None,
+) -> ChargingRequest:
+    vehicle = visit.vehicle
+    phases = evse.phases[: min(vehicle.phases, len(evse.phases))]
+    max_a = min(vehicle.max_a, evse.max_a)
+    if vehicle.max_w is not None:
+        max_a = min(max_a, vehicle.max_w / (voltage_v * len(phases)))
+    return ChargingRequest(
+        id=evse.id,
+        session_id=visit.session_id,
+        circuit=evse.circuit,
+        phases=tuple(int(phase) + 1 for phase in phases),
+        voltage_v=voltage_v,
+        min_a=min(vehicle.min_a, max_a),
+        max_a=max_a,
+        step_a=evse.step_a,
+        departure=departure,
+        wanted_wh=wanted_wh,
+        delivered_wh=delivered_wh,
+        full_wh=full_wh,
+    )
+
+
+class Optimum:
+    """One plan for the whole run, with every arrival, departure and energy known before.
+
+    Minimum currents, steps of stations and tapers are left out: it is the bound that no strategy can pass.
+
+    Parameters
+    ----------
+    network : SlotNetwork
+    grid : TimeGrid
+    known : Outlook
+    visits : tuple of Visit
+    """
+
+    def __init__(self, network: SlotNetwork, grid: TimeGrid, known: Outlook, *, visits: tuple[Visit, ...]) -> None:
+        self._offsets_s = grid.offsets_s
+        requests = [
+            replace(
+                _request(
+                    visit,
+                    visit.evse,
+                    voltage_v=network.site.voltage_v,
+                    wanted_wh=visit.asked_wh,
+                    delivered_wh=0.0,
+                    departure=grid.start + timedelta(seconds=min(visit.departure_s, visit.promised_s)),
+                    full_wh=None,
+                ),
+                id=visit.session_id,
+                arrival=grid.start + timedelta(seconds=visit.arrival_s),
+                min_a=0.0,
+            )
+            for visit in visits
+        ]
+        charges = [DemandCharge(price_per_kw=price, window_s=window_s) for price, window_s in known.demand]
+        money = build_money(
+            grid,
+            import_price_per_kwh=known.price_per_kwh,
+            export_price_per_kwh=known.export_per_kwh,
+            site_load_w=known.background_w,
+            demand_charges=charges,
+        )
+        problem = build_problem(grid, circuits=network.circuits(network.side_load_a), requests=requests, money=money)
+        options = AllocationOptions(command_steps=1, milp_evses=0)
+        self._planned_a = allocate(problem, options=options).planned_a
+        self._row_of: dict[SessionId, int] = {visit.session_id: row for row, visit in enumerate(visits)}
+
+    def currents_a(self, crowd: Crowd, *, now_s: float, seconds: float, room: FloatArray) -> FloatArray:
+        """Return what the plan has for each vehicle now."""
+        step = bisect.bisect_right(self._offsets_s, now_s) - 1
+        return np.array([0.0 if v is None else self._planned_a[self._row_of[v.session_id], step] for v in crowd.visits])

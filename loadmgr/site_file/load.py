@@ -1,0 +1,171 @@
+"""Reading a site file: every fault in one run, and only then a site."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from loadmgr.errors import InputError, SiteFileError
+from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, PvPlant, Site, Timing
+from loadmgr.site_file import circuits, electrical, places
+from loadmgr.site_file.document import Document, PathKey, read_document
+from loadmgr.site_file.faults import Fault, FaultList
+from loadmgr.site_file.likeness import nearest
+from loadmgr.site_file.parts import Parts, is_whole, read_parts
+from loadmgr.site_file.rates import build_tariff
+from loadmgr.site_file.reading import Reading
+from loadmgr.site_file.schema import SitePart
+from loadmgr.site_file.values import Listen, SessionDefaults, SiteFile
+from loadmgr.site_file.world import build_building, build_demo, build_pv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCheck:
+    """What came of reading a site file: the file's content unless there are faults, and what it warns of."""
+
+    path: Path
+    site_file: SiteFile | None
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+def check_site(path: Path) -> SiteCheck:
+    """Read a site file and return its content with every fault and warning, in order of line.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it cannot be opened.
+    """
+    try:
+        document = read_document(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    faults = FaultList(document)
+    if document.flaws:
+        faults.faults += [Fault(flaw.line, flaw.column, flaw.text, flaw.advice) for flaw in document.flaws]
+    site_file = _read(path, document, faults) if isinstance(document.value, dict) else None
+    return SiteCheck(
+        path=path,
+        site_file=None if faults.faults else site_file,
+        faults=tuple(sorted(faults.faults)),
+        warnings=tuple(sorted(faults.warnings)),
+    )
+
+
+def load_site(path: Path) -> SiteFile:
+    """Return the content of a site file.
+
+    Raises
+    ------
+    SiteFileError
+        With one line per fault: file, line, column, what is wrong; what would be right.
+    InputError
+        If there is no such file, or it cannot be opened.
+    """
+    check = check_site(path)
+    if check.site_file is None:
+        raise SiteFileError("\n".join(fault.shown(path) for fault in check.faults))
+    return check.site_file
+
+
+def _read(path: Path, document: Document, faults: FaultList) -> SiteFile | None:
+    parts = read_parts(document, faults)
+    circuits.check_tree(parts, faults)
+    circuits.check_limits(parts, faults)
+    circuits.check_continuous(parts, faults)
+    circuit_of = places.circuit_of_evse(parts, faults)
+    places.check_places(parts, circuit_of, faults)
+    places.check_stations(parts, faults)
+    places.check_zero_ok(parts, faults)
+    if parts.site is None or not _site_is_sound(parts.site, faults):
+        return None
+    reading = Reading(site=parts.site, folder=path.parent, faults=faults)
+    tariff = None if parts.tariff is None else build_tariff(parts.tariff, reading)
+    building = build_building(parts, reading)
+    plants, profiles = build_pv(parts, reading)
+    site = _build_site(parts, circuit_of, plants)
+    if site is None:
+        if not faults.faults:
+            raise AssertionError("a site file without faults did not make a site")
+        return None
+    sections = (("circuits", parts.circuits), ("evses", parts.evses), ("stations", parts.stations))
+    whole = all(is_whole(placed, section, document) for section, placed in sections)
+    if whole:
+        _check_together(site, document, faults)
+    stations = {s.id for s in site.stations} if whole else None
+    demo = None if parts.demo is None else build_demo(parts.demo, reading, stations=stations)
+    if tariff is None:
+        return None
+    defaults = parts.session_defaults
+    return SiteFile(
+        path=path,
+        site=site,
+        tariff=tariff,
+        session_defaults=SessionDefaults(energy_wh=defaults.energy, stay_s=int(defaults.stay)),
+        listen=Listen(host=parts.listen.host, port=parts.listen.port),
+        building=building,
+        pv=profiles,
+        demo=demo,
+    )
+
+
+def _site_is_sound(part: SitePart, faults: FaultList) -> bool:
+    """Note a zone that does not exist and a currency that is not one; return whether the zone can be used."""
+    if not re.fullmatch(r"[A-Z]{3}", part.currency):
+        faults.add(("site", "currency"), f"currency {part.currency!r} is not three letters", "write EUR, GBP, USD, ...")
+    if part.timezone in available_timezones():
+        return True
+    close = nearest(part.timezone, available_timezones())
+    advice = f"did you mean {close}?" if close else "write an IANA name such as Europe/Berlin"
+    faults.add(("site", "timezone"), f"there is no time zone {part.timezone!r}", advice)
+    return False
+
+
+def _build_site(parts: Parts, circuit_of: dict[str, str], pv: tuple[PvPlant, ...]) -> Site | None:
+    """Return the site, or ``None`` where faults that were noted leave no sound one."""
+    if parts.site is None or parts.failsafe is None or parts.timing is None:
+        return None
+    by_id = {c.part.id: c for c in parts.circuits}
+    timing = parts.timing
+    try:
+        return Site(
+            name=parts.site.name,
+            time_zone=parts.site.timezone,
+            currency=parts.site.currency,
+            voltage_v=parts.site.voltage,
+            circuits=tuple(circuits.build_circuit(c, parts.site, by_id) for c in parts.circuits),
+            evses=tuple(
+                places.build_evse(e, parts, circuit_of[e.part.id]) for e in parts.evses if e.part.id in circuit_of
+            ),
+            stations=places.build_stations(parts),
+            meters=circuits.build_meters(parts),
+            failsafe=FailSafe(strategy=FailSafeStrategy(parts.failsafe.strategy), lease_s=int(parts.failsafe.lease)),
+            timing=Timing(
+                reaction_time_s=timing.reaction_time,
+                settle_s=timing.settle,
+                meter_interval_s=timing.meter_interval,
+                call_timeout_s=timing.call_timeout,
+                clock_skew_s=timing.clock_skew,
+            ),
+            pv=pv,
+        )
+    except ValueError:
+        return None
+
+
+def _check_together(site: Site, document: Document, faults: FaultList) -> None:
+    places_of = {
+        item["id"]: path for path, item in document.items("circuits") if isinstance(item, dict) and "id" in item
+    }
+
+    def place_of(circuit: Circuit) -> PathKey:
+        return places_of.get(circuit.id, ("circuits",))
+
+    timed = "timing" in document.value
+    slowest = max(site.meters, key=lambda meter: meter.interval_s, default=None)
+    metered = () if slowest is None else (*places_of.get(slowest.circuit, ()), "meter", "interval")
+    electrical.check_timing(site, faults, place=("timing", "reaction_time") if timed else metered)
+    electrical.check_failsafe(site, faults, place_of=place_of)
+    electrical.warn_of_forgetting(site, faults, place_of=place_of)
+    electrical.warn_of_disobedience(site, faults, place_of=place_of)

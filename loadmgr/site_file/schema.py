@@ -1,0 +1,288 @@
+"""The vocabulary of a site file: every key, its type and what it means.
+
+``loadmgr schema`` prints it as JSON Schema, so the descriptions here are what an editor shows.
+"""
+
+import itertools
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from loadmgr.model.topology import Trust
+from loadmgr.site_file.quantities import (
+    Amps,
+    Ratio,
+    Seconds,
+    SecondsAboveZero,
+    StrictPart,
+    Text,
+    Volts,
+    WattHours,
+    Watts,
+    fault,
+)
+from loadmgr.site_file.tariff_schema import TariffPart
+from loadmgr.site_file.values import Rudeness
+
+SCHEMA_NAME = "loadmgr/v1"
+VERSIONS = ("1.6", "2.0.1", "2.1")
+
+IDENTITY = re.compile(r"[A-Za-z0-9*\-_=+|@.]{1,48}")
+_NAMES = ("L1", "L2", "L3")
+_PHASES = {"".join(order): order for count in (1, 2, 3) for order in itertools.permutations(_NAMES, count)}
+
+
+def _parse_phases(value: Any) -> tuple[str, ...]:
+    written = value.replace(" ", "") if isinstance(value, str) else value
+    if isinstance(written, str) and written in _PHASES:
+        return _PHASES[written]
+    advice = "name the grid phases behind L1, L2, L3 of the EVSE in that order, such as L1L2L3, L2L3L1 or L3"
+    raise fault(f"{value!r} are not phases", advice)
+
+
+Phases = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_parse_phases),
+    WithJsonSchema({"enum": sorted(_PHASES), "description": "grid phases in the order of the EVSE's own L1, L2, L3"}),
+]
+
+
+def _parse_trust(value: Any) -> Any:
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
+
+Known = Annotated[
+    Trust,
+    BeforeValidator(_parse_trust),
+    WithJsonSchema({"enum": ["yes", "no", "unknown", True, False]}),
+]
+
+
+def _parse_version(value: Any) -> Any:
+    text = value.removeprefix("ocpp") if isinstance(value, str) else str(value)
+    return text if text in VERSIONS else value
+
+
+Version = Annotated[
+    Literal["1.6", "2.0.1", "2.1"],
+    BeforeValidator(_parse_version),
+    WithJsonSchema({"enum": [*VERSIONS, *(f"ocpp{version}" for version in VERSIONS), 1.6, 2.1]}),
+]
+
+
+def _parse_identity(value: Any) -> Any:
+    if isinstance(value, str) and not IDENTITY.fullmatch(value):
+        raise fault(
+            f"{value!r} cannot be a station id",
+            "use 1 to 48 letters, digits and * - _ = + | @ . (it is a part of the address that the station dials)",
+        )
+    return value
+
+
+Identity = Annotated[Text, BeforeValidator(_parse_identity)]
+
+
+def _same_on_each_phase(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"L1": value, "L2": value, "L3": value}
+
+
+class PhaseAmpsPart(StrictPart):
+    """A current on each phase; a phase that is not named has none."""
+
+    L1: Amps | None = None
+    L2: Amps | None = None
+    L3: Amps | None = None
+
+    @property
+    def each(self) -> tuple[float | None, float | None, float | None]:
+        """The currents on L1, L2, L3."""
+        return self.L1, self.L2, self.L3
+
+
+PerPhase = Annotated[
+    PhaseAmpsPart,
+    BeforeValidator(_same_on_each_phase, json_schema_input_type=PhaseAmpsPart | Amps),
+]
+
+
+class SitePart(StrictPart):
+    """What the site is."""
+
+    name: Text = Field(description="Name of the site, as people call it.")
+    timezone: Text = Field(description="IANA zone of the site, such as Europe/Berlin.")
+    currency: Text = Field(default="EUR", description="Three letters (ISO 4217).")
+    voltage: Volts = Field(default=230.0, description="Nominal voltage between phase and neutral.")
+    standard: Literal["iec", "nec"] = Field(default="iec", description="nec: circuits are derated for continuous load.")
+    continuous: Ratio | None = Field(
+        default=None, description="Share of a fuse that may be used for hours; needed with `standard: nec` (0.8)."
+    )
+
+
+class MeterPart(StrictPart):
+    """A meter at the head of the circuit."""
+
+    id: Text
+    interval: SecondsAboveZero = Field(default=10.0, description="How often it reports.")
+    stale_after: Seconds | None = Field(
+        default=None, description="Age from which a reading is not believed; three intervals if not given."
+    )
+
+
+class SideLoadPart(StrictPart):
+    """A load on the circuit that nobody here controls, such as the building."""
+
+    id: Text
+    worst_case: PerPhase = Field(description="What it may draw on each phase; used when no fresh reading says better.")
+    profile: Text | None = Field(
+        default=None, description="CSV file (start, l1_a, l2_a, l3_a) of whole weeks: forecast and simulation."
+    )
+
+
+class CircuitPart(StrictPart):
+    """A part of the installation behind one fuse."""
+
+    id: Text
+    parent: Text | None = Field(default=None, description="The circuit that feeds it; none for the grid connection.")
+    fuse: PerPhase | None = Field(default=None, description="Rated current per phase: 63A, or {L1: 63A, L2: 50A}.")
+    phases: Phases | None = Field(
+        default=None, description="Phases that the circuit has; all of its parent's if not given."
+    )
+    margin: Ratio = Field(default=0.0, description="Share of the fuse that is never planned.")
+    max_power: Watts | None = Field(default=None, description="Limit of the power over all phases, such as a contract.")
+    meter: MeterPart | None = None
+    side_loads: list[SideLoadPart] = Field(default_factory=list)
+    evses: list[Text] = Field(default_factory=list, description="EVSEs on it: A1, or a range A1..A7.")
+
+
+class EvseDefaultsPart(StrictPart):
+    """What holds for every EVSE that does not say otherwise."""
+
+    phases: Phases = ("L1", "L2", "L3")
+    max: Amps = Field(default=32.0, description="Installed maximum per phase.")
+    min: Amps = Field(default=6.0, description="Smallest current that charges.")
+    step: Amps = Field(default=1.0, description="Step that the station follows.")
+    fallback: Amps | None = Field(default=None, description="What it may draw when nobody controls it.")
+
+
+class EvsePart(StrictPart):
+    """One place where one vehicle charges."""
+
+    id: Text
+    station: Identity | None = Field(default=None, description="The station it belongs to; its own id if not given.")
+    number: int = Field(
+        default=1, ge=1, strict=True, description="Its EVSE id (OCPP 2.x) or connector id (OCPP 1.6) on the station."
+    )
+    phases: Phases | None = None
+    max: Amps | None = None
+    min: Amps | None = None
+    step: Amps | None = None
+    fallback: Amps | None = None
+    dc_power: Watts | None = Field(default=None, description="Largest power of a DC output; AC if not given.")
+    efficiency: Ratio = Field(default=1.0, gt=0.0, description="Energy into the vehicle per energy from the grid.")
+
+
+class StationDefaultsPart(StrictPart):
+    """What holds for every station that does not say otherwise."""
+
+    version: Version | None = Field(default=None, description="OCPP version; a real station negotiates it.")
+    keeps_profiles: Known = Field(
+        default=Trust.UNKNOWN, description="Charging profiles survive a reboot and power loss."
+    )
+    zero_ok: Known = Field(default=Trust.UNKNOWN, description="A limit of 0 A pauses without ending the transaction.")
+
+
+class StationPart(StrictPart):
+    """What is known of one station."""
+
+    id: Identity
+    version: Version | None = None
+    keeps_profiles: Known | None = None
+    zero_ok: Known | None = None
+
+
+class FailSafePart(StrictPart):
+    """What holds when the controller is gone."""
+
+    strategy: Literal["static", "zero"] = "static"
+    per_evse: Amps | None = Field(
+        default=None, description="Current per EVSE with `strategy: static`; its minimum if not given."
+    )
+    lease: SecondsAboveZero = Field(default=900.0, description="How long a pushed limit holds without renewal.")
+
+
+class TimingPart(StrictPart):
+    """How fast the site reacts."""
+
+    reaction_time: SecondsAboveZero = Field(default=45.0, description="From an excursion to its end; at most 60s.")
+    settle: Seconds = Field(default=10.0, description="Time a vehicle may take to follow a new limit.")
+    meter_interval: SecondsAboveZero = Field(default=10.0, description="How often stations report what they draw.")
+    call_timeout: SecondsAboveZero = Field(default=20.0, description="How long a station may take to answer.")
+    clock_skew: Seconds = Field(default=60.0, description="How far a station's clock may be off.")
+
+
+class SessionDefaultsPart(StrictPart):
+    """What is assumed of a vehicle that says nothing."""
+
+    energy: WattHours = Field(default=12_000.0)
+    stay: SecondsAboveZero = Field(default=9 * 3600.0)
+
+
+class ListenPart(StrictPart):
+    """Where stations dial in: ws://HOST:PORT/ocpp/<station id>."""
+
+    host: Text = "127.0.0.1"
+    port: int = Field(default=9000, ge=0, le=65535, strict=True)
+
+
+class PvPart(StrictPart):
+    """A photovoltaic plant."""
+
+    id: Text
+    circuit: Text
+    peak: Watts
+    profile: Text | None = Field(
+        default=None, description="CSV file (start, ratio) of whole weeks: generation per peak power."
+    )
+
+
+class RudePart(StrictPart):
+    """A simulated station that misbehaves."""
+
+    station: Text
+    behaviour: Rudeness
+    at: Seconds = Field(description="How long after the start of the demo.")
+    duration: SecondsAboveZero = Field(default=300.0, description="How long; a reboot takes this long.")
+
+
+class DemoPart(StrictPart):
+    """The simulated world of `loadmgr demo`."""
+
+    sessions: Text = Field(description="CSV file of sessions.")
+    start: Text = Field(description="Local time at which the demo begins, such as 2019-06-04 12:00.")
+    rude: list[RudePart] = Field(default_factory=list)
+
+
+class SiteDocument(StrictPart):
+    """A site: its circuits, EVSEs, stations and tariff, as an electrician draws them."""
+
+    schema_name: Literal["loadmgr/v1"] = Field(alias="schema", description="Version of this vocabulary.")
+    site: SitePart
+    circuits: list[CircuitPart] = Field(min_length=1)
+    evse_defaults: EvseDefaultsPart = Field(default_factory=EvseDefaultsPart)
+    evses: list[EvsePart] = Field(min_length=1)
+    station_defaults: StationDefaultsPart = Field(default_factory=StationDefaultsPart)
+    stations: list[StationPart] = Field(default_factory=list)
+    failsafe: FailSafePart = Field(default_factory=FailSafePart)
+    timing: TimingPart = Field(default_factory=TimingPart)
+    session_defaults: SessionDefaultsPart = Field(default_factory=SessionDefaultsPart)
+    listen: ListenPart = Field(default_factory=ListenPart)
+    tariff: TariffPart
+    pv: list[PvPart] = Field(default_factory=list)
+    demo: DemoPart | None = None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a site file, for editors."""
+    schema = SiteDocument.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "loadmgr site file", **schema}

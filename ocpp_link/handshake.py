@@ -1,0 +1,237 @@
+"""The opening handshake, at both ends: who comes, what is spoken, who stays outside.
+
+Rules: OCPP 1.6J section 3, 2.x part 4 section 3. The station's order of subprotocols decides; none in common completes
+the handshake without the header and closes at once. Whoever is refused is refused before the upgrade.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import cast
+from urllib.parse import unquote
+
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from ocpp_link.clock import Clock
+from ocpp_link.dialect import SUBPROTOCOLS, Version
+from ocpp_link.errors import ConnectFailed
+from ocpp_link.limits import TokenBucket
+from ocpp_link.link import Link
+from ocpp_link.security import MAX_IDENTITY_LENGTH, AccessList, Knock, Refusal
+from ocpp_link.wire import WebSocket
+from ocpp_link.wirelog import Tap
+
+logger = logging.getLogger(__name__)
+
+OPEN_TIMEOUT_S = 10.0
+"""Wall time [s] for a peer to complete the opening handshake."""
+
+NO_COMMON_VERSION = 1002
+RETRY_AFTER_S = 10
+
+VERSION_OF = {name: version for version, name in SUBPROTOCOLS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Whom a server admits and how it reads them."""
+
+    endpoint: str = "/ocpp"
+    """The path before the station id."""
+    access: AccessList | None = None
+    """Who may connect and how; ``None`` admits every station without credentials, for trusted networks and tests."""
+    tls: ssl.SSLContext | None = None
+    """Listen with TLS (profiles 2 and 3); see `ocpp_link.security.server_context`."""
+    strict: bool = False
+    """Refuse what breaks the schema instead of mending it: for test labs."""
+    compression: bool = True
+    """Take permessage-deflate where a station offers it; a CSMS of 2.x must, at some memory for each connection."""
+    assume_ocpp16_when_missing: bool = False
+    """Take a station that names no subprotocol at all for a 1.6 one (Grizzl-E and others)."""
+    trigger_boot_after_s: float | None = 5.0
+    """A station that never booted here is asked to after this silence [s]; ``None``: never."""
+    ping_interval_s: float | None = None
+    """Ping stations this often [s] of real time, cut those silent for three times as long; not for simulated time."""
+    max_message_bytes: int = 1 << 20
+    """Larger than any OCPP message in the field; a local list or a report comes in parts."""
+    connections_per_s: float | None = None
+    """Handshakes beyond this rate, and ten at once, are told to come back (503)."""
+    tap: Tap | None = None
+    """Gets every text of every station, for example an `ocpp_link.wirelog.WireLog`."""
+    messages_per_s: float | None = None
+    """A station that sends more than this, and fifty at once, is read more slowly."""
+
+
+def identity_of(path: str, *, endpoint: str) -> str | None:
+    """Return the station id of a request path, ``None`` if the path is not below the endpoint.
+
+    The path is split before it is decoded, so that an encoded slash stays part of the id.
+
+    Examples
+    --------
+    >>> identity_of("/ocpp/RDAM%7C123?x=1", endpoint="/ocpp")
+    'RDAM|123'
+    >>> identity_of("/ocpp/", endpoint="/ocpp") is None
+    True
+    """
+    segments = [part for part in path.split("?")[0].split("/") if part]
+    wanted = [part for part in endpoint.split("/") if part]
+    if segments[: len(wanted)] != wanted or len(segments) <= len(wanted):
+        return None
+    return unquote(segments[-1])
+
+
+@dataclass(slots=True)
+class Porter:
+    """What every handshake of one server shares."""
+
+    policy: Policy
+    versions: Sequence[Version]
+    clock: Clock
+    welcome: Callable[[str, Version, WebSocket], None]
+    bucket: TokenBucket | None
+    draining: bool = False
+
+    def judge(self, request: Request, socket: WebSocket) -> str | Refusal:
+        """Return the identity of a station that may come in, or why it may not."""
+        if self.draining or (self.bucket is not None and not self.bucket.try_take(self.clock.now_s())):
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "come back later")
+        identity = identity_of(request.path, endpoint=self.policy.endpoint)
+        if identity is None or len(identity) > MAX_IDENTITY_LENGTH or not identity.isprintable():
+            return Refusal(HTTPStatus.NOT_FOUND, f"stations connect to {self.policy.endpoint}/<station id>")
+        if self.policy.access is None:
+            return identity
+        authorization = request.headers.get_all("Authorization")
+        knock = Knock(
+            identity=identity,
+            secure=socket.tls is not None,
+            authorization=authorization[0] if authorization else None,
+            certificate=socket.tls.getpeercert() if socket.tls is not None else None,
+        )
+        return self.policy.access.judge(knock) or identity
+
+
+def _chooser(versions: Sequence[Version]) -> Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None]:
+    spoken = {SUBPROTOCOLS[version] for version in versions}
+
+    def choose(_core: ServerProtocol, wanted: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Choose the first that the station names and we speak: the order is the station's."""
+        return next((name for name in wanted if name in spoken), None)
+
+    return choose
+
+
+class Greeter:
+    """Owner of a server's socket until the opening handshake is over."""
+
+    def __init__(self, porter: Porter) -> None:
+        self._porter = porter
+        self._core = ServerProtocol(
+            extensions=[ServerPerMessageDeflateFactory()] if porter.policy.compression else None,
+            select_subprotocol=_chooser(porter.versions),
+            max_size=porter.policy.max_message_bytes,
+            logger=logger,
+        )
+        self.socket = WebSocket(self._core, self)
+        self._timer = asyncio.get_running_loop().call_later(OPEN_TIMEOUT_S, self.socket.abort)
+
+    def handshake_received(self, message: Request | Response) -> None:
+        """Answer the request and hand the socket to a link."""
+        self._timer.cancel()
+        request = cast("Request", message)
+        judged = self._porter.judge(request, self.socket)
+        if isinstance(judged, Refusal):
+            self._refuse(judged)
+            return
+        response = self._core.accept(request)
+        self._core.send_response(response)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            logger.warning("%s: handshake refused with %d", judged, response.status_code)
+            return
+        version = self._version(request.headers)
+        if version is None:
+            logger.warning("%s: no common OCPP version", judged)
+            self.socket.close(NO_COMMON_VERSION, "no common OCPP version")
+            return
+        if self._porter.policy.ping_interval_s is not None:
+            self.socket.keep_alive(self._porter.policy.ping_interval_s)
+        self._porter.welcome(judged, version, self.socket)
+
+    def _version(self, headers: Headers) -> Version | None:
+        if self._core.subprotocol is not None:
+            return VERSION_OF[self._core.subprotocol]
+        named = headers.get_all("Sec-WebSocket-Protocol")
+        assumed = self._porter.policy.assume_ocpp16_when_missing and not named and "1.6" in self._porter.versions
+        return "1.6" if assumed else None
+
+    def _refuse(self, refusal: Refusal) -> None:
+        response = self._core.reject(refusal.status, f"{refusal.reason}.\n")
+        if refusal.status is HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = 'Basic realm="ocpp"'
+        if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        logger.warning("%s: refused: %s", self.socket.peer_address, refusal.reason)
+        self._core.send_response(response)
+
+    def text_received(self, text: bytes) -> None:
+        """Discard: the connection is ending."""
+        self._porter.clock.frame_done()
+
+    def pong_received(self) -> None:
+        """Nothing."""
+
+    def closing(self) -> None:
+        """Nothing."""
+
+    def closed(self, code: int, reason: str) -> None:
+        """Stop waiting for a handshake."""
+        self._timer.cancel()
+
+
+class Dialer:
+    """Owner of a client's socket until the opening handshake is over."""
+
+    def __init__(
+        self, core: ClientProtocol, welcome: Callable[[Version, WebSocket], Link], *, headers: Headers
+    ) -> None:
+        self._core = core
+        self._welcome = welcome
+        self.socket = WebSocket(core, self, headers=headers)
+        self.link: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+
+    def handshake_received(self, message: Request | Response) -> None:
+        """Make a link of an accepted handshake."""
+        response = cast("Response", message)
+        if self._core.handshake_exc is not None:
+            status = response.status_code
+            self._fail(ConnectFailed(f"handshake refused with HTTP {status}", status=status))
+        elif self._core.subprotocol is None:
+            self._fail(ConnectFailed("no common OCPP version"))
+        elif not self.link.done():
+            self.link.set_result(self._welcome(VERSION_OF[self._core.subprotocol], self.socket))
+
+    def text_received(self, text: bytes) -> None:
+        """Discard: a server that shares no version has nothing to say."""
+
+    def pong_received(self) -> None:
+        """Nothing."""
+
+    def closing(self) -> None:
+        """Nothing."""
+
+    def closed(self, code: int, reason: str) -> None:
+        """Fail if the connection ended before the handshake did."""
+        cause = self._core.handshake_exc
+        self._fail(ConnectFailed(f"connection closed in the handshake: {cause or reason or code}"))
+
+    def _fail(self, error: ConnectFailed) -> None:
+        if not self.link.done():
+            self.link.set_exception(error)

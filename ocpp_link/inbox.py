@@ -1,0 +1,51 @@
+"""Work for one connection's handler: one piece at a time, in order of arrival, in a task of its own."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Inbox:
+    """A queue that one task works off; the task is made with the first piece and rests while there is nothing to do."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Work] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._rest: asyncio.Future[None] | None = None
+        self._working = False
+        self._closed = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is being worked on."""
+        return not self._waiting and not self._working
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def push(self, work: Work) -> None:
+        """Queue a piece of work, which must not raise."""
+        self._waiting.append(work)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        elif self._rest is not None:
+            self._rest.set_result(None)
+            self._rest = None
+
+    def close(self) -> None:
+        """End with what is queued now."""
+        self._closed = True
+
+    async def _work(self) -> None:
+        while True:
+            while self._waiting:
+                self._working = True
+                await self._waiting.popleft()()
+                self._working = False
+            if self._closed:
+                return
+            self._rest = asyncio.get_running_loop().create_future()
+            await self._rest

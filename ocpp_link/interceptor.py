@@ -1,0 +1,69 @@
+"""What a Local Controller asks of whoever decides about relayed messages, and of whoever stands in for a lost CSMS."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ocpp_link import frames
+
+if TYPE_CHECKING:
+    from ocpp_link.proxy import RelayedStation
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Let a call through as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer a call here; the other end never sees it."""
+
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Let a call through with another payload, under its own id."""
+
+    payload: dict[str, Any]
+
+
+Verdict = Pass | Answer | Change
+
+
+class Interceptor(Protocol):
+    """What a Local Controller sees and holds. All methods return at once."""
+
+    def on_connect(self, station: "RelayedStation") -> None:
+        """Take note of a station, connected to both ends."""
+
+    def on_csms_call(self, station: "RelayedStation", action: str, payload: dict[str, Any]) -> Verdict:
+        """Decide about a call of the CSMS."""
+
+    def on_station_call(self, station: "RelayedStation", action: str, payload: dict[str, Any]) -> Verdict:
+        """Decide about a call of the station: what control must see comes by here."""
+
+    def on_disconnect(self, station: "RelayedStation", reason: str) -> None:
+        """Take note of the end."""
+
+
+class Standin(Protocol):
+    """Who stands in for a CSMS that is lost: see `ocpp_link.proxy_sticky`. All methods return at once."""
+
+    def started(self, station: "RelayedStation") -> None:
+        """Take note of a station; its CSMS may be there or not."""
+
+    def upstream_lost(self, station: "RelayedStation") -> None:
+        """Take note that the CSMS is gone, before anything is asked of `answer`."""
+
+    def answer(self, call: frames.Call) -> bytes | None:
+        """Answer a station's call; None while the CSMS answers itself."""
+
+    def for_csms(self, call: frames.Call) -> frames.Call:
+        """Return a station's call as the CSMS has to read it."""
+
+    def for_station(self, call: frames.Call) -> frames.Call:
+        """Return a call of the CSMS as the station has to read it."""
+
+    def ended(self) -> None:
+        """Take note that the station is gone."""

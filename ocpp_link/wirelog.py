@@ -1,0 +1,206 @@
+"""The wire log: every frame with station, direction, time and outcome, secrets masked.
+
+Rule 1: the link only hands over texts (`Tap`); nothing is parsed a second time unless somebody listens.
+Rule 2: what is written down holds no password and no key, whatever the frame's shape.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TextIO
+
+from ocpp_link import frames
+from ocpp_link.clock import Clock
+
+Direction = Literal["in", "out"]
+Tap = Callable[[str, Direction, bytes], None]
+"""Called with station id, direction as seen from here, and the text."""
+
+_REMEMBERED_CALLS = 64
+_SECRET_KEYS = frozenset({"authorizationkey", "basicauthpassword", "password", "apn password", "securityprofilekey"})
+_SECRET_FIELDS = frozenset({"apnPassword", "basicAuthPassword", "password", "key", "privateKey"})
+MASK = "***"
+_SECRET_WORD = re.compile(r"authorizationkey|password", re.IGNORECASE)
+
+
+class WireRecord(NamedTuple):
+    """One frame, told."""
+
+    at: datetime
+    station: str
+    direction: Direction
+    kind: str
+    """``CALL``, ``CALLRESULT``, ``CALLERROR``, ``CALLRESULTERROR``, ``SEND`` or ``GARBAGE``."""
+    action: str
+    """Of the call, also for its answer; empty where unknown."""
+    message_id: str
+    outcome: str
+    """The status of an answer, the code of an error; empty for calls."""
+    took_s: float | None
+    """From call to answer [s]."""
+    text: str
+    """The frame, secrets masked."""
+
+
+@dataclass(slots=True)
+class WireLog:
+    """Turns texts into records and hands them to sinks; use the instance itself as `Tap`.
+
+    Parameters
+    ----------
+    clock
+        Where time comes from.
+    sinks
+        Who gets each record.
+    """
+
+    clock: Clock
+    sinks: Iterable[Callable[[WireRecord], None]]
+    _calls: dict[str, OrderedDict[str, tuple[str, float]]] = field(default_factory=dict)
+
+    def __call__(self, station: str, direction: Direction, text: bytes) -> None:
+        """Take one text."""
+        record = self._read(station, direction, text)
+        for sink in self.sinks:
+            sink(record)
+
+    def forget(self, station: str) -> None:
+        """Forget the open calls of a station that disconnected."""
+        self._calls.pop(station, None)
+
+    def _read(self, station: str, direction: Direction, text: bytes) -> WireRecord:
+        frame = frames.parse(text)
+        took_s: float | None = None
+        action, outcome, message_id = "", "", getattr(frame, "message_id", None) or ""
+        if isinstance(frame, frames.Call | frames.Send):
+            action = frame.action
+            self._remember(station, direction, frame)
+        elif not isinstance(frame, frames.BadFrame):
+            action, took_s = self._recall(station, direction, message_id)
+            outcome = _outcome(frame)
+        return WireRecord(
+            at=self.clock.now(),
+            station=station,
+            direction=direction,
+            kind=_KINDS[type(frame)],
+            action=action,
+            message_id=message_id,
+            outcome=outcome,
+            took_s=took_s,
+            text=masked(frame, text),
+        )
+
+    def _remember(self, station: str, direction: Direction, frame: frames.Call | frames.Send) -> None:
+        if isinstance(frame, frames.Send):
+            return
+        calls = self._calls.setdefault(station, OrderedDict())
+        calls[direction + frame.message_id] = (frame.action, self.clock.now_s())
+        if len(calls) > _REMEMBERED_CALLS:
+            calls.popitem(last=False)
+
+    def _recall(self, station: str, direction: Direction, message_id: str) -> tuple[str, float | None]:
+        asked = "out" if direction == "in" else "in"
+        known = self._calls.get(station, OrderedDict()).pop(asked + message_id, None)
+        return ("", None) if known is None else (known[0], self.clock.now_s() - known[1])
+
+
+_KINDS: dict[type[Any], str] = {
+    frames.Call: "CALL",
+    frames.CallResult: "CALLRESULT",
+    frames.CallError: "CALLERROR",
+    frames.CallResultError: "CALLRESULTERROR",
+    frames.Send: "SEND",
+    frames.BadFrame: "GARBAGE",
+}
+
+
+def _outcome(frame: Any) -> str:
+    if isinstance(frame, frames.CallResult):
+        payload = frame.payload if isinstance(frame.payload, dict) else {}
+        for key in ("status", "idTagInfo", "idTokenInfo"):
+            found = payload.get(key)
+            found = found.get("status") if isinstance(found, dict) else found
+            if isinstance(found, str):
+                return found
+        return "ok"
+    return str(frame.code)
+
+
+def shown(text: bytes) -> str:
+    """Return a text for a log, without passwords and keys."""
+    return masked(frames.parse(text), text)
+
+
+def masked(frame: Any, text: bytes) -> str:
+    """Return a frame's text without passwords and keys.
+
+    Examples
+    --------
+    >>> text = b'[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"0123456789abcdef"}]'
+    >>> masked(frames.parse(text), text)
+    '[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"***"}]'
+    """
+    if isinstance(frame, frames.BadFrame):
+        # What has no shape is cut off where a secret may begin.
+        shown = text.decode("utf-8", "replace")
+        found = _SECRET_WORD.search(shown)
+        return shown if found is None else shown[: found.end()] + MASK
+    if not any(word in text.lower() for word in (b"password", b"key")):
+        return text.decode("utf-8", "replace")
+    items = [_mask(each) for each in frame]
+    return frames.serialise(type(frame)(*items)).decode()
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_mask(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    named = str(value.get("key") or (value.get("variable") or {}).get("name") or "").casefold()
+    changed = {}
+    for name, each in value.items():
+        secret = name in ("value", "attributeValue") and named in _SECRET_KEYS
+        secret |= name in _SECRET_FIELDS and name != "key"
+        changed[name] = MASK if secret and isinstance(each, str) else _mask(each)
+    return changed
+
+
+class JsonLines:
+    """A sink that appends each record to a file, one JSON object a line.
+
+    Parameters
+    ----------
+    path
+        Where to append; made if it does not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
+
+    def __call__(self, record: WireRecord) -> None:
+        """Append one record."""
+        line = record._asdict() | {"at": record.at.isoformat()}
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_line(line: str) -> WireRecord:
+    """Read one line that `JsonLines` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is no such line.
+    """
+    try:
+        found = json.loads(line)
+        return WireRecord(**(found | {"at": datetime.fromisoformat(found["at"])}))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no line of a wire log: {line[:80]!r}") from error

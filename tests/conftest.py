@@ -1,0 +1,18 @@
+"""Shared test set-up: benchmarks run in one process, everything else on all cores.
+
+Hypothesis tries the same examples on every machine; ``pytest --hypothesis-profile=explore`` looks for new ones.
+"""
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", derandomize=False, print_blob=True)
+settings.load_profile("repeatable")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Benchmarks measure one process, so they never share the machine with other workers."""
+    if any("benchmarks" in str(arg) for arg in config.args):
+        return 0
+    return None

@@ -1,0 +1,74 @@
+"""Commands as messages that the official schemas let pass."""
+
+import pytest
+
+from loadmgr.bridge import to_ocpp
+from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, TriggerReading
+from loadmgr.model.ids import ProfileId, StationId
+from loadmgr.model.profile import OcppVersion, ProfilePurpose, RateUnit
+from ocpp_link import schemas
+from tests.control_world import World, small_site
+
+STATION = StationId("S1")
+
+
+def sent_by_a_controller(version: OcppVersion) -> list[Command]:
+    """Return everything that a controller sends to a station of a version until its vehicle charges."""
+    world = World(small_site(evses=1, limit_a=60.0), versions=(version,))
+    world.connect()
+    world.run(10)
+    world.plug("E1")
+    world.run(30)
+    return [c for _, c in world.commands]
+
+
+@pytest.mark.parametrize("version", list(OcppVersion))
+def test_whatever_a_controller_sends_keeps_to_the_schema(version):
+    commands = sent_by_a_controller(version)
+    commands += [
+        ClearProfile(id=1, station=STATION, purpose=purpose)
+        for purpose in (ProfilePurpose.TX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.CHARGE_POINT_MAX)
+    ]
+    commands += [
+        ClearProfile(id=1, station=STATION, profile_id=ProfileId(7)),
+        ClearProfile(id=1, station=STATION, number=1, stack_level=3),
+        ReadBack(id=1, station=STATION, number=1, duration_s=60, unit=RateUnit.W),
+        TriggerReading(id=1, station=STATION, number=1),
+        ReadCapabilities(id=1, station=STATION),
+    ]
+
+    assert {SetProfile, ClearProfile, ReadBack, ReadCapabilities, TriggerReading} == {type(c) for c in commands}
+    for command in commands:
+        action, payload = to_ocpp.request(command, version=version)
+        assert None is schemas.first_fault(version.value, action, payload, response=False)
+
+
+def test_the_same_profile_is_spelt_by_version():
+    old, new = (
+        [to_ocpp.request(c, version=v) for c in sent_by_a_controller(v) if isinstance(c, SetProfile)]
+        for v in (OcppVersion.V16, OcppVersion.V201)
+    )
+
+    assert ["TxDefaultProfile", "ChargePointMaxProfile", "TxProfile"] == [
+        p["csChargingProfiles"]["chargingProfilePurpose"] for _, p in old
+    ]
+    assert ["TxDefaultProfile", "ChargingStationMaxProfile", "TxProfile"] == [
+        p["chargingProfile"]["chargingProfilePurpose"] for _, p in new
+    ]
+
+
+def test_a_transaction_profile_names_its_transaction_in_both_versions():
+    for version, number in ((OcppVersion.V16, 1), (OcppVersion.V201, "1")):
+        lease = sent_by_a_controller(version)[-1]
+        _, payload = to_ocpp.request(lease, version=version)
+        profile = payload.get("csChargingProfiles") or payload["chargingProfile"]
+
+        assert number == profile["transactionId"]
+
+
+def test_a_clear_that_names_nothing_is_refused_in_2x():
+    command = ClearProfile(id=1, station=STATION)
+
+    assert ("ClearChargingProfile", {}) == to_ocpp.request(command, version=OcppVersion.V16)
+    with pytest.raises(ValueError, match=r"K10\.FR\.02"):
+        to_ocpp.request(command, version=OcppVersion.V201)

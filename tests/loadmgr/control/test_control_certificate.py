@@ -1,0 +1,158 @@
+"""The certificate: proven where the fail-safe fits, refused where not, and verified by a script that stands alone."""
+
+import copy
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loadmgr.control import verifier
+from loadmgr.control.certificate import build_certificate
+from loadmgr.model.ids import CircuitId, EvseId, StationId
+from loadmgr.model.topology import (
+    Circuit,
+    Evse,
+    FailSafe,
+    FailSafeStrategy,
+    Phase,
+    SideLoad,
+    Site,
+    Station,
+    Trust,
+)
+from loadmgr.site_file import find_site, load_site
+
+SCRIPT = Path(verifier.__file__)
+
+
+def garage(strategy: FailSafeStrategy, *, fallback_a: float = 0.0, keeps: Trust = Trust.YES) -> Site:
+    """Return a riser of 35 A with seven three-phase EVSEs, below a main of 60 A with a building."""
+    evses = tuple(
+        Evse(id=EvseId(f"E{i}"), station=StationId(f"S{i}"), circuit=CircuitId("riser"), fallback_a=fallback_a)
+        for i in range(7)
+    )
+    building = SideLoad(id="building", worst_case_a=(20.0, 20.0, 20.0))
+    return Site(
+        name="riser",
+        time_zone="UTC",
+        circuits=(
+            Circuit(id=CircuitId("main"), limit_a=(60.0,) * 3, rated_a=(63.0,) * 3, side_loads=(building,)),
+            Circuit(id=CircuitId("riser"), parent=CircuitId("main"), limit_a=(35.0,) * 3, rated_a=(35.0,) * 3),
+        ),
+        evses=evses,
+        stations=tuple(Station(id=e.station, keeps_profiles=keeps, zero_ok=Trust.YES) for e in evses),
+        failsafe=FailSafe(strategy=strategy),
+    )
+
+
+@pytest.mark.parametrize("name", ["garage", "workplace"])
+def test_the_sample_sites_are_proven_and_verified(name):
+    certificate = build_certificate(load_site(find_site(name)).site)
+
+    assert () == certificate.faults
+    assert [] == verifier.problems(json.loads(json.dumps(certificate.document)))
+
+
+def test_six_amperes_for_seven_do_not_fit_a_riser_of_35():
+    certificate = build_certificate(garage(FailSafeStrategy.STATIC, fallback_a=6.0))
+
+    assert "riser on L1: 42.0 A of 35 A may flow at 00:00 UTC when nobody controls it" in certificate.faults
+    assert verifier.problems(certificate.document)
+
+
+@pytest.mark.parametrize("strategy", [FailSafeStrategy.ZERO, FailSafeStrategy.TIME_DIVISION])
+def test_pausing_or_taking_turns_fits_it(strategy):
+    certificate = build_certificate(garage(strategy))
+
+    assert () == certificate.faults
+    assert [] == verifier.problems(certificate.document)
+
+
+@pytest.mark.parametrize("keeps", [Trust.NO, Trust.UNKNOWN])
+def test_a_station_that_is_not_known_to_keep_its_profiles_counts_with_its_maximum(keeps):
+    certificate = build_certificate(garage(FailSafeStrategy.ZERO, keeps=keeps))
+
+    assert {"installed maximum"} == {e["counts_with"] for e in certificate.document["evses"]}
+    assert certificate.faults
+
+
+def test_a_station_that_is_not_known_to_take_0_a_cannot_be_paused():
+    site = garage(FailSafeStrategy.ZERO)
+    stations = (replace(site.stations[0], zero_ok=Trust.UNKNOWN), *site.stations[1:])
+    (first, *others) = build_certificate(replace(site, stations=stations)).document["evses"]
+
+    assert "installed maximum" == first["counts_with"]
+    assert {"fail-safe"} == {e["counts_with"] for e in others}
+
+
+def tampered(change) -> dict:
+    document = copy.deepcopy(build_certificate(garage(FailSafeStrategy.TIME_DIVISION)).document)
+    change(document)
+    return document
+
+
+def widen(document: dict) -> None:
+    for evse in document["evses"]:
+        for window in evse["windows"]:
+            window["start_s"] = max(0, window["start_s"] - 600)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        widen,
+        lambda d: d["evses"][0]["windows"].append({"start_s": 0, "end_s": 86_400, "current_a": 12.0}),
+        lambda d: d["clock"].update(skew_s=400.0),
+        lambda d: d.update(autonomy_days=200),
+        lambda d: d["circuits"][0].update(limit_a=[40.0, 40.0, 40.0]),
+        lambda d: d["circuits"][0]["side_loads_a"].append([20.0, 0.0, 0.0]),
+        lambda d: d["evses"][1].update(keeps_profiles="unknown"),
+        lambda d: d["evses"][1].update(zero_ok="no"),
+        lambda d: d["evses"][1].update(circuit="nowhere"),
+        lambda d: d["circuits"][0].update(parent="riser"),
+        lambda d: d.update(proven=False),
+        lambda d: d.update(format="something else"),
+    ],
+)
+def test_a_certificate_that_was_tampered_with_is_not_proven(change):
+    assert [] == verifier.problems(tampered(lambda d: None))
+    assert [] != verifier.problems(tampered(change))
+
+
+def test_the_verifier_stands_alone_and_is_short(tmp_path):
+    script = tmp_path / "verifier.py"
+    script.write_text(SCRIPT.read_text(encoding="utf-8"), encoding="utf-8")
+    good, bad, junk = tmp_path / "good.json", tmp_path / "bad.json", tmp_path / "junk.json"
+    good.write_text(json.dumps(tampered(lambda d: None)), encoding="utf-8")
+    bad.write_text(json.dumps(tampered(widen)), encoding="utf-8")
+    junk.write_text("[1, 2", encoding="utf-8")
+
+    runs = [
+        subprocess.run([sys.executable, "-I", "-S", script, path], capture_output=True, text=True, check=False)
+        for path in (good, bad, junk)
+    ]
+
+    assert [0, 1, 2] == [r.returncode for r in runs]
+    assert runs[0].stdout.startswith("proven for riser, given:\n- ")
+    assert runs[1].stdout.startswith("NOT PROVEN\nmain on L1 at ")
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_a_single_station_that_ignores_its_limit_is_a_warning_where_a_breaker_may_trip():
+    warnings = build_certificate(garage(FailSafeStrategy.ZERO)).warnings
+
+    assert ["riser: if E0 alone ignored its limit, 67 A could flow through 35 A"] == [
+        w.split(" until")[0] for w in warnings if w.startswith("riser")
+    ]
+
+
+def test_phases_are_counted_where_the_rotation_puts_them():
+    site = garage(FailSafeStrategy.STATIC, fallback_a=8.0)
+    rotated = tuple(replace(e, phases=(Phase(i % 3),)) for i, e in enumerate(site.evses))
+    certificate = build_certificate(replace(site, evses=rotated))
+
+    assert () == certificate.faults
+    assert [[1], [2], [3], [1]] == [e["phases"] for e in certificate.document["evses"][:4]]

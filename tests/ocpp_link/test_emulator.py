@@ -1,0 +1,126 @@
+"""``loadmgr station`` and ``loadmgr messages`` from the command line."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from loadmgr.apps import messages_cli, station_cli
+from loadmgr.apps.station_run import Plan, run_stations
+from ocpp_link.events import Garbage
+from ocpp_link.testing import ChargingStation, PlainBody
+from ocpp_link.transport import Policy, SystemClock, serve
+from ocpp_link.wirelog import JsonLines, WireLog
+from tests.ocpp_link.csms import RecordingCsms
+
+RUNNER = CliRunner()
+APP = typer.Typer()
+APP.command("messages")(messages_cli.messages)
+APP.command("station")(station_cli.station)
+
+
+def emulate(version: str, **changes: Any) -> tuple[RecordingCsms, list[str]]:
+    csms = RecordingCsms()
+    told: list[str] = []
+
+    async def main() -> None:
+        server = await serve("127.0.0.1", 0, handler=csms)
+        plan: dict[str, Any] = {
+            "url": f"ws://127.0.0.1:{server.port}/ocpp",
+            "identities": ("CS1", "CS2"),
+            "version": version,
+            "evses": 1,
+            "max_a": 16.0,
+            "phases": 3,
+            "plug_after_s": 0.2,
+            "stay_s": 60.0,
+            "energy_wh": 5000.0,
+            "meter_interval_s": 60.0,
+            "lasting_s": 1.0,
+            "messages": (),
+            "faults": (),
+            "password": None,
+            "tell": told.append,
+        }
+        await run_stations(Plan(**(plan | changes)))
+        await server.close()
+
+    asyncio.run(main())
+    return csms, told
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_emulated_stations_boot_and_take_their_vehicles(version: str) -> None:
+    csms, told = emulate(version)
+
+    booted = {identity for identity, action, _ in csms.calls if action == "BootNotification"}
+    assert {"CS1", "CS2"} == booted
+    assert any("vehicle at EVSE 1, wants 5.0 kWh" in text for text in told)
+    assert any(text.startswith("CS1 > [2,") for text in told)
+
+
+def test_a_malformed_text_is_sent_on_demand() -> None:
+    csms, _ = emulate("1.6", faults=(("malformed", 0.5),), identities=("CS1",))
+
+    assert 2 == sum(isinstance(event, Garbage) for event in csms.events)
+
+
+def test_the_catalogue_names_direction_block_and_fields() -> None:
+    result = RUNNER.invoke(APP, ["messages", "SetChargingProfile", "--catalogue", "--ocpp", "1.6"])
+
+    assert 0 == result.exit_code
+    assert "CSMS -> station" in result.output
+    assert "SmartCharging" in result.output
+    assert "csChargingProfiles.chargingSchedule.chargingSchedulePeriod[].limit" in result.output
+    assert "multipleOf 0.1" in result.output
+
+
+def test_the_whole_catalogue_has_every_action() -> None:
+    result = RUNNER.invoke(APP, ["messages", "--catalogue"])
+
+    assert 39 + 64 + 91 == len(result.output.splitlines())
+
+
+def test_the_log_is_read_by_station_and_action(tmp_path: Path) -> None:
+    path = tmp_path / "wire.jsonl"
+
+    async def main() -> None:
+        clock = SystemClock()
+        lines = JsonLines(path)
+        server = await serve("127.0.0.1", 0, handler=RecordingCsms(), policy=Policy(tap=WireLog(clock, (lines,))))
+        url = f"ws://127.0.0.1:{server.port}/ocpp"
+        for identity in ("A", "B"):
+            station = ChargingStation(identity=identity, version="1.6", url=url, clock=clock, body=PlainBody())
+            await station.connect()
+            await station.boot()
+            await station.disconnect()
+        await server.close()
+        lines.close()
+
+    asyncio.run(main())
+
+    whole = RUNNER.invoke(APP, ["messages", "--log", str(path)]).output.splitlines()
+    of_b = RUNNER.invoke(APP, ["messages", "BootNotification", "--log", str(path), "--station", "B", "--json"]).output
+    assert 4 == len(whole)
+    assert ["B", "B"] == [json.loads(line)["station"] for line in of_b.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["messages", "--catalogue", "MakeCoffee"],
+        ["messages", "--catalogue", "--ocpp", "3.0"],
+        ["station", "ws://x", "--ocpp", "3.0"],
+        ["station", "ws://x", "--fault", "explode@3"],
+        ["station", "ws://x", "--send", "Heartbeat={"],
+    ],
+)
+def test_bad_arguments_are_named(arguments: list[str]) -> None:
+    result = RUNNER.invoke(APP, arguments)
+
+    assert isinstance(result.exception, Exception)
+    assert "InputError" == type(result.exception).__name__
