@@ -4,6 +4,7 @@ Both ends run in one event loop under a lock-stepped clock, so that a run depend
 """
 
 import asyncio
+import math
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -122,8 +123,10 @@ class Demo:
         await running
 
     async def _stop_after(self, wall_s: float) -> None:
+        """Stop at the next whole simulated second: slots are booked in whole seconds, and a report needs one."""
         await asyncio.sleep(wall_s)
-        self._clock.stop()
+        end = self._clock.party("end")
+        end.call_at(max(1.0, math.ceil(self._clock.now_s())), self._clock.stop)
 
     async def _paint(self, screen: Live, world: World) -> None:
         started = (time.monotonic(), self._clock.now_s())

@@ -119,6 +119,13 @@ def test_the_live_table_is_drawn_while_the_world_runs() -> None:
         assert wanted in shown
 
 
+def test_a_demo_stopped_before_its_first_second_still_reports_one() -> None:
+    report = run(DemoOptions(headless=True, wall_s=0.0))
+
+    assert report["simulated_seconds"] >= 1.0
+    assert report["simulated_seconds"] == int(report["simulated_seconds"])
+
+
 def test_wall_time_can_be_bounded_and_a_folder_for_the_report_must_exist() -> None:
     command = [sys.executable, "-m", "loadmgr", "demo", "--headless", "--for", "1"]
 
