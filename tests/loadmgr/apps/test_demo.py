@@ -122,7 +122,7 @@ def test_the_live_table_is_drawn_while_the_world_runs() -> None:
 def test_a_demo_stopped_before_its_first_second_still_reports_one() -> None:
     report = run(DemoOptions(headless=True, wall_s=0.0))
 
-    assert report["simulated_seconds"] >= 1.0
+    assert 1.0 <= report["simulated_seconds"] < 3600.0
     assert report["simulated_seconds"] == int(report["simulated_seconds"])
 
 
