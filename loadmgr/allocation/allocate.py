@@ -3,7 +3,7 @@
 Rules of this file:
 
 1. There is always an answer. What the solver or the quantising does wrong ends in the water-filled answer and an alarm.
-2. The same problem gives the same setpoints, whether the solver was warm or cold.
+2. The same problem gives the same setpoints, whether the solver was warm or cold, and in whatever order it is listed.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from loadmgr.allocation.arrays import FloatArray, IntArray
 from loadmgr.allocation.check import check
 from loadmgr.allocation.constraints import NetworkRows, network_rows, overload_alarms
 from loadmgr.allocation.fill import fill
+from loadmgr.allocation.listing import answer_as_listed, by_label, listing
 from loadmgr.allocation.minimum import is_whole, mixed_solution, repair
 from loadmgr.allocation.objective import weights
 from loadmgr.allocation.options import AllocationOptions
@@ -51,6 +52,12 @@ class Allocator:
 
     def allocate(self, problem: AllocationProblem) -> Allocation:
         """Return who gets what."""
+        listed = listing(problem)
+        if listed is None:
+            return self._allocate(problem)
+        return answer_as_listed(self._allocate(by_label(problem, listed)), listed)
+
+    def _allocate(self, problem: AllocationProblem) -> Allocation:
         options = self._options
         rows = network_rows(problem)
         alarms = list(overload_alarms(problem, rows)) + _wish_alarms(problem)

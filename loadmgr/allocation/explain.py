@@ -16,6 +16,7 @@ import numpy as np
 from loadmgr.allocation.arrays import BoolArray, FloatArray
 from loadmgr.allocation.columns import NO_ROW
 from loadmgr.allocation.constraints import NetworkRows, network_rows
+from loadmgr.allocation.listing import answer_by_label, by_label, listing
 from loadmgr.allocation.objective import weights
 from loadmgr.allocation.options import AllocationOptions
 from loadmgr.allocation.problem import AllocationProblem
@@ -155,6 +156,9 @@ def explain(
     """
     if evse_id not in problem.evses.ids:
         raise ValueError(f"evse_id must be one of {', '.join(problem.evses.ids)}, got {evse_id!r}")
+    listed = listing(problem)
+    if listed is not None:
+        problem, allocation = by_label(problem, listed), answer_by_label(allocation, listed)
     evse = problem.evses.ids.index(evse_id)
     rows = network_rows(problem)
     program = build_program(problem, rows, weights(problem), options=options)

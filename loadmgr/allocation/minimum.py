@@ -37,6 +37,9 @@ class Session(Protocol):
         """Solve a program; raise ``SolverError`` if there is no optimum."""
 
 
+_DIGITS = 6
+"""Currents are compared to so many digits."""
+
 _CONTINUOUS, _INTEGER, _SEMI_INTEGER = 0, 1, 3
 
 
@@ -100,7 +103,8 @@ def repair(
     fixed_on = np.zeros(len(command.column), dtype=bool)
     fixed_off = np.zeros(len(command.column), dtype=bool)
     for done in range(ROUNDS):
-        value_a = solution.values[command.column]
+        # Rounded: two solves of one program differ in the last digits, and an even value must not fall either way.
+        value_a = np.round(solution.values[command.column], _DIGITS)
         below = value_a < command.min_a - CURRENT_TOLERANCE_A
         between = below & ((value_a > CURRENT_TOLERANCE_A) | (command.stays_on & (done == 0)))
         if not between.any():
