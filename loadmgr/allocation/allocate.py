@@ -3,7 +3,8 @@
 Rules of this file:
 
 1. There is always an answer. What the solver or the quantising does wrong ends in the water-filled answer and an alarm.
-2. The same problem gives the same setpoints, whether the solver was warm or cold, and in whatever order it is listed.
+2. The same problem gives the same setpoints in the steps that are sent, whether the solver was warm or cold, and in all
+   steps in whatever order it is listed.
 """
 
 from collections.abc import Mapping
