@@ -11,6 +11,11 @@ settings.register_profile("explore", derandomize=False, print_blob=True)
 settings.load_profile("repeatable")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a fault campaign be larger than the ordinary run."""
+    parser.addoption("--seeds", type=int, default=20, help="runs of the fault campaign [default: 20]")
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Benchmarks measure one process, so they never share the machine with other workers."""
     if any("benchmarks" in str(arg) for arg in config.args):

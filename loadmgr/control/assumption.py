@@ -122,8 +122,13 @@ def limit_now_a(state: SiteState, record: EvseRecord, now: datetime) -> float:
 
 
 def allowed_now_a(state: SiteState, record: EvseRecord, now: datetime) -> float:
-    """Return the highest limit that a draw at this instant may still follow [A]: old ones count while they settle."""
-    settling = (s.limit_a for s in record.holding.settling if s.until is None or s.until >= now)
+    """Return the highest limit that a draw at this instant may still follow [A].
+
+    Old limits count while a vehicle may take to settle, also where only a reading ends what is assumed of it: one that
+    still shows the old current afterwards is disobedience, or a circuit would stay overfull and nobody would be cut.
+    """
+    settle = timedelta(seconds=state.site.timing.settle_s)
+    settling = (s.limit_a for s in record.holding.settling if now <= (s.until or s.since + settle))
     return max(limit_now_a(state, record, now), *settling, 0.0)
 
 
