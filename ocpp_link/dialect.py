@@ -204,6 +204,18 @@ _ROWS: dict[Version, tuple[_Row, ...]] = {
 
 
 @cache
+def calls_of(version: Version, role: Role) -> frozenset[str]:
+    """Return the actions that a role may call: those that want an answer.
+
+    Examples
+    --------
+    >>> len(calls_of("1.6", Role.CSMS)), "Heartbeat" in calls_of("1.6", Role.CSMS)
+    (26, False)
+    """
+    return frozenset(name for name, row in actions(version).items() if row.may_come_from(role) and row.has_response)
+
+
+@cache
 def actions(version: Version) -> dict[str, Action]:
     """Return the action table of a version: 39 actions in 1.6, 64 in 2.0.1, 91 in 2.1.
 

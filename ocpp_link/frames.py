@@ -145,6 +145,11 @@ def serialise(frame: Frame) -> bytes:
     return orjson.dumps((_NUMBERS[type(frame)], *frame))
 
 
+def result_text(message_id: str, payload: Any) -> bytes:
+    """Write a CALLRESULT, as `serialise` does, without a frame in between: one for each message of a station."""
+    return orjson.dumps((CALL_RESULT, message_id, payload))
+
+
 _NUMBERS: dict[type[Any], int] = {
     Call: CALL,
     CallResult: CALL_RESULT,

@@ -1,7 +1,6 @@
 """One live OCPP connection: a `Protocol` between a `WebSocket` and a handler.
 
-Rule 1: the reader never waits for a handler. Calls of the peer go into an inbox that one task works off in order of
-    arrival. Only an answer that a plain function gives at once is written from the reader, if nothing is before it.
+Rule 1: the reader never waits for a handler: see `desk`.
 Rule 2: a handler may call back: answers are taken by the reader, not by the task.
 Rule 3: every frame read is counted done exactly once (see `clock`): with its handler's answer, or at once.
 """
@@ -15,20 +14,17 @@ from typing import Any
 
 from ocpp_link import events, outbox, protocol
 from ocpp_link.clock import Clock
-from ocpp_link.dialect import Fault, Version
-from ocpp_link.errors import AnswerLater, CallRefused, ConnectionLost, OcppError, Superseded
+from ocpp_link.desk import Desk
+from ocpp_link.dialect import Version
+from ocpp_link.errors import ConnectionLost, OcppError, Superseded
 from ocpp_link.inbox import Inbox
 from ocpp_link.limits import TokenBucket
-from ocpp_link.link_handler import Answer, LinkHandler
+from ocpp_link.link_handler import LinkHandler
 from ocpp_link.waiter import Waiter
 from ocpp_link.wire import WebSocket
 from ocpp_link.wirelog import Direction, Tap, shown
 
 logger = logging.getLogger(__name__)
-
-INBOX_LIMIT = 256
-"""Calls of one peer that wait for the handler; a peer that obeys has one."""
-
 
 MESSAGE_BURST = 50.0
 """Messages at once that no rate limit minds: a station that comes back tells what it missed."""
@@ -77,9 +73,9 @@ class Link:
         self._handler = handler
         self._waiting: dict[str, Waiter] = {}
         self._inbox = Inbox()
+        self._desk = Desk(self, machine, handler, self._inbox)
         self._watcher: asyncio.Task[None] | None = None
         self._watched_s: float | None = None
-        self._late_answers: set[asyncio.Task[None]] = set()
         self._ended = False
         self._closing_token: AbstractContextManager[None] | None = None
         self._closed = asyncio.Event()  # the socket is gone
@@ -195,7 +191,8 @@ class Link:
         if self._ended:
             self.clock.frame_done()
             return
-        self._tell("in", text)
+        if self._tap is not None or logger.isEnabledFor(logging.DEBUG):
+            self._tell("in", text)
         now_s = self.clock.now_s()
         if self._bucket is not None:
             wait_s = self._bucket.wait_s(now_s)
@@ -204,8 +201,12 @@ class Link:
         found = self._machine.receive(text, now_s)
         first = found[0]
         # Alone: what was mended or repeated comes with an event before it.
-        held = self._admit(first) if type(first) is events.CallReceived else self._act_on(found)
-        self._pump()
+        if type(first) is events.CallReceived:
+            held = self._desk.admit(first)
+            self.write()  # a call of the peer moves no deadline of ours
+        else:
+            held = self._act_on(found)
+            self._pump()
         if not held:
             self.clock.frame_done()
 
@@ -224,6 +225,25 @@ class Link:
             self._closing_token.__exit__(None, None, None)
             self._closing_token = None
 
+    # Called by the desk.
+
+    def write(self) -> None:
+        """Write what the machine wants to send."""
+        for text in self._machine.texts_to_send():
+            if self._socket.send_text(text):
+                if self._tap is not None or logger.isEnabledFor(logging.DEBUG):
+                    self._tell("out", text)
+                self.clock.frame_sent()
+
+    def report(self, event: events.Event) -> None:
+        """Tell the handler what was found."""
+        if isinstance(event, events.Mended):
+            self.mends.update(event.mends)
+        try:
+            self._handler.on_event(self, event)
+        except Exception:
+            logger.exception("%s: on_event failed", self.id)
+
     # Private methods.
 
     def _act_on(self, found: list[events.Event]) -> bool:
@@ -232,50 +252,22 @@ class Link:
         for event in found:
             match event:
                 case events.CallReceived():
-                    held = self._admit(event)
+                    held = self._desk.admit(event)
                 case events.SendReceived():
                     held = True
-                    self._inbox.push(lambda event=event: self._handle_send(event))  # type: ignore[misc]
+                    self._desk.admit_send(event)
                 case events.CallAnswered():
                     self._wake(event.message_id, event.payload)
                 case events.CallFailed():
                     self._wake(event.message_id, event.error)
                 case _:
-                    self._report(event)
+                    self.report(event)
         return held
-
-    def _admit(self, event: events.CallReceived) -> bool:
-        if len(self._inbox) >= INBOX_LIMIT:
-            text = f"{INBOX_LIMIT} calls wait already"
-            self._machine.refuse(event.message_id, Fault.GENERIC, text)
-            self._report(events.CallRefusedByRules(event.message_id, event.action, Fault.GENERIC, text))
-            return False
-        if not self._inbox.idle:
-            self._inbox.push(lambda: self._handle_call(event, None))
-            return True
-        try:
-            answer = self._handler.on_call(self, event.action, event.payload)
-        except Exception as error:
-            self._fail(event, error)
-            return False
-        if isinstance(answer, dict):
-            self._answer(event, answer)
-            return False
-        self._inbox.push(lambda: self._handle_call(event, answer))
-        return True
 
     def _wake(self, message_id: str, result: dict[str, Any] | OcppError) -> None:
         waiter = self._waiting.pop(message_id, None)
         if waiter is not None:
             waiter.wake(self.clock, result)
-
-    def _report(self, event: events.Event) -> None:
-        if isinstance(event, events.Mended):
-            self.mends.update(event.mends)
-        try:
-            self._handler.on_event(self, event)
-        except Exception:
-            logger.exception("%s: on_event failed", self.id)
 
     def _tell(self, direction: Direction, text: bytes) -> None:
         if logger.isEnabledFor(logging.DEBUG):
@@ -285,10 +277,7 @@ class Link:
 
     def _pump(self) -> None:
         """Write what the machine wants to send, and watch its deadlines."""
-        for text in self._machine.texts_to_send():
-            if self._socket.send_text(text):
-                self._tell("out", text)
-                self.clock.frame_sent()
+        self.write()
         due_s = self._machine.next_deadline_s()
         if due_s == self._watched_s:
             return
@@ -333,58 +322,6 @@ class Link:
             self._inbox.close()
             self._finished.set()
 
-    async def _handle_call(self, event: events.CallReceived, answer: Answer | None) -> None:
-        try:
-            if answer is None:
-                answer = self._handler.on_call(self, event.action, event.payload)
-            self._answer(event, answer if isinstance(answer, dict) else await answer)
-        except Exception as error:
-            self._fail(event, error)
-        finally:
-            self._pump()
-            self.clock.frame_done()
-
-    def _fail(self, event: events.CallReceived, error: Exception) -> None:
-        """Answer a call whose handler raised."""
-        match error:
-            case AnswerLater():
-                if error.after_s is not None:
-                    due_s = self.clock.now_s() + error.after_s
-                    task = asyncio.create_task(self._answer_at(due_s, event, error.payload))
-                    self._late_answers.add(task)
-                    task.add_done_callback(self._late_answers.discard)
-            case CallRefused():
-                self._machine.refuse(event.message_id, error.fault, error.description, error.details)
-            case _:
-                logger.error("%s: handler of %s failed", self.id, event.action, exc_info=error)
-                self._machine.refuse(event.message_id, Fault.INTERNAL, "the handler failed")
-                self._report(events.HandlerFailed(event.action, repr(error)))
-
-    async def _answer_at(self, due_s: float, event: events.CallReceived, payload: dict[str, Any]) -> None:
-        await self.clock.sleep_until(due_s)
-        self._answer(event, payload)
-        self._pump()
-
-    def _answer(self, event: events.CallReceived, payload: dict[str, Any]) -> None:
-        fault = self._machine.answer(event.message_id, payload)
-        if fault is not None:
-            reason = f"answer breaks its schema: {fault.description}"
-            logger.error("%s: %s: %s", self.id, event.action, reason)
-            self._report(events.HandlerFailed(event.action, reason))
-
-    async def _handle_send(self, event: events.SendReceived) -> None:
-        try:
-            answer = self._handler.on_call(self, event.action, event.payload)
-            if not isinstance(answer, dict):
-                await answer
-        except CallRefused:
-            self._report(events.CallRefusedByRules("", event.action, Fault.NOT_SUPPORTED, "SEND not served"))
-        except Exception as error:
-            logger.exception("%s: handler of %s failed", self.id, event.action)
-            self._report(events.HandlerFailed(event.action, repr(error)))
-        finally:
-            self.clock.frame_done()
-
     def _end(self, error: ConnectionLost, reason: str) -> None:
         if self._ended:
             return
@@ -393,6 +330,5 @@ class Link:
         if self._watcher is not None:
             self._watcher.cancel()
             self._watcher = None
-        for task in self._late_answers:
-            task.cancel()
+        self._desk.close()
         self._do_busy(lambda: self._close(reason))

@@ -5,10 +5,14 @@ Rule 2: a call that leaves the queue unsent is returned to the caller of the met
 """
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+REMEMBERED_TIMEOUTS = 32
+"""Calls that ran into their deadline, kept to recognise their late answers."""
 
 
 class Priority(IntEnum):
@@ -105,3 +109,22 @@ class Outbox:
     def _forget_key(self, call: OurCall) -> None:
         if call.coalesce is not None and self._by_key.get(call.coalesce) is call:
             del self._by_key[call.coalesce]
+
+
+class GivenUp:
+    """Calls that ran into their deadline: their answers may still come."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self) -> None:
+        self._calls: OrderedDict[str, OurCall] = OrderedDict()
+
+    def remember(self, call: OurCall) -> None:
+        """Keep a call, and forget the oldest where that is one too many."""
+        self._calls[call.message_id] = call
+        if len(self._calls) > REMEMBERED_TIMEOUTS:
+            self._calls.popitem(last=False)
+
+    def take(self, message_id: str) -> OurCall | None:
+        """Return the call that an answer belongs to, once."""
+        return self._calls.pop(message_id, None)

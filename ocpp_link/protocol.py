@@ -9,7 +9,6 @@ Rule 5: the machine must not know who uses it: no station state, no handlers, no
 """
 
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -24,6 +23,7 @@ from ocpp_link.dialect import (
     Role,
     Version,
     actions,
+    calls_of,
     error_code,
 )
 from ocpp_link.errors import CallExpired, CallRejected, CallTimeout, InvalidRequest, InvalidResponse, OcppError
@@ -42,11 +42,8 @@ from ocpp_link.events import (
     SendReceived,
     UnsolicitedReply,
 )
-from ocpp_link.outbox import OurCall, Outbox, Priority
+from ocpp_link.outbox import GivenUp, OurCall, Outbox, Priority
 from ocpp_link.theirs import TheirCalls
-
-REMEMBERED_TIMEOUTS = 32
-"""Calls that ran into their deadline, kept to recognise their late answers."""
 
 
 def new_message_id() -> str:
@@ -84,13 +81,14 @@ class Protocol:
         self.version: Version = version
         self._peer = Role.STATION if role is Role.CSMS else Role.CSMS
         self._actions = actions(version)
+        self._their_actions = calls_of(version, self._peer)
         self._call_timeout_s = call_timeout_s
         self._strict = strict
         self._new_id = new_id
         self._texts: list[bytes] = []
         self._outbox = Outbox()
         self._pending: OurCall | None = None
-        self._timed_out: OrderedDict[str, OurCall] = OrderedDict()
+        self._given_up = GivenUp()
         self._theirs = TheirCalls()
 
     # Public methods for receiving.
@@ -98,16 +96,15 @@ class Protocol:
     def receive(self, text: str | bytes, now_s: float) -> list[Event]:
         """Take one text from the peer and return what it means; then fetch `texts_to_send`."""
         frame = frames.parse(text)
-        if type(frame) is frames.BadFrame and frame.message_type is None and not self._strict:
-            return self._receive_mended_text(frame, text, now_s)
-        return self._receive_frame(frame, text, now_s)
-
-    def _receive_mended_text(self, bad: frames.BadFrame, text: str | bytes, now_s: float) -> list[Event]:
+        if type(frame) is frames.Call:
+            return self._receive_call(frame, hash(text))
+        if type(frame) is not frames.BadFrame or frame.message_type is not None or self._strict:
+            return self._receive_frame(frame, text, now_s)
         mended, mends = repair_text.mend_text(frames.as_bytes(text))
-        frame = frames.parse(mended) if mends else bad
-        if type(frame) is frames.BadFrame:
-            return self._receive_bad(bad, text)
-        return [Mended("", mends), *self._receive_frame(frame, mended, now_s)]
+        again = frames.parse(mended) if mends else frame
+        if type(again) is frames.BadFrame:
+            return self._receive_bad(frame, text)
+        return [Mended("", mends), *self._receive_frame(again, mended, now_s)]
 
     def _receive_frame(self, frame: frames.Frame | frames.BadFrame, text: str | bytes, now_s: float) -> list[Event]:
         match frame:
@@ -119,15 +116,14 @@ class Protocol:
                 return self._receive_error(frame, now_s)
             case frames.BadFrame():
                 return self._receive_bad(frame, text)
-            case frames.CallResultError() if self.version == "2.1":
-                action = self._theirs.action(frame.message_id)
-                return [OurReplyFaulted(frame.message_id, action, frame.code, frame.description)]
+            case frames.CallResultError(message_id, code, description) if self.version == "2.1":
+                return [OurReplyFaulted(message_id, self._theirs.action(message_id), code, description)]
             case frames.Send() if self.version == "2.1":
                 return self._receive_send(frame)
             case _:
                 kind = 5 if isinstance(frame, frames.CallResultError) else 6
-                bad = frames.BadFrame(f"unknown message type number {kind}", kind, frame.message_id)
-                return self._receive_bad(bad, text)
+                reason = f"unknown message type number {kind}"
+                return self._receive_bad(frames.BadFrame(reason, kind, frame.message_id), text)
 
     def texts_to_send(self) -> list[bytes]:
         """Return the texts to write now, in order, and forget them."""
@@ -244,14 +240,14 @@ class Protocol:
 
     def answer(self, message_id: str, payload: dict[str, Any]) -> schemas.SchemaFault | None:
         """Answer a call of the peer; a payload of ours that breaks its schema becomes InternalError and is returned."""
-        action = self._theirs.action(message_id)
-        if action is None or not self._theirs.in_progress(message_id):
+        action = self._theirs.waiting_action(message_id)
+        if action is None:
             raise ValueError(f"message_id must name a call that waits for its answer, got {message_id!r}")
         fault = schemas.first_fault(self.version, action, payload, response=True)
         if fault is not None:
             self.refuse(message_id, Fault.INTERNAL, "the answer would have broken its schema")
             return fault
-        self._reply(message_id, frames.serialise(frames.CallResult(message_id, payload)))
+        self._texts.append(self._theirs.answered(message_id, frames.result_text(message_id, payload)))
         return None
 
     def refuse(
@@ -259,8 +255,8 @@ class Protocol:
     ) -> None:
         """Answer a call of the peer with a CALLERROR."""
         text = description.encode("ascii", "backslashreplace").decode()[:MAX_ERROR_DESCRIPTION_LENGTH]
-        error = frames.CallError(message_id, error_code(self.version, fault), text, details or {})
-        self._reply(message_id, frames.serialise(error))
+        answer = frames.serialise(frames.CallError(message_id, error_code(self.version, fault), text, details or {}))
+        self._texts.append(self._theirs.answered(message_id, answer))
 
     # Private methods for receiving.
 
@@ -268,26 +264,34 @@ class Protocol:
         message_id, name, payload = frame
         if len(message_id) > MAX_MESSAGE_ID_LENGTH and (self._strict or name not in TRANSACTION_ACTIONS):
             return self._refused(message_id, name, Fault.RPC_FRAMEWORK, "the message id is longer than 36 characters")
+        if not self._theirs.is_new(message_id):
+            repeated = self._receive_repeated(frame, fingerprint)
+            if repeated is not None:
+                return repeated
+        if name not in self._their_actions:
+            if name not in self._actions:
+                return self._refused(message_id, name, Fault.NOT_IMPLEMENTED, "unknown action")
+            return self._refused(message_id, name, Fault.NOT_SUPPORTED, "this action does not come from your side")
+        if schemas.request_check(self.version, name)(payload):
+            self._theirs.begin(message_id, name, fingerprint)
+            return [CallReceived(message_id, name, payload)]
+        payload, mends, fault = self._mend(name, payload, response=False)
+        if fault is not None:
+            return self._refused_by_schema(message_id, name, fault)
+        self._theirs.begin(message_id, name, fingerprint)
+        return [Mended(name, mends), CallReceived(message_id, name, payload)]
+
+    def _receive_repeated(self, frame: frames.Call, fingerprint: int) -> list[Event] | None:
+        """Answer a call whose id was used before; ``None`` if only the id is the same."""
+        message_id, name = frame.message_id, frame.action
         if self._theirs.in_progress(message_id):
             text = "this message id is being worked on"
             return [DuplicateCall(message_id, name), *self._refused(message_id, name, Fault.RPC_FRAMEWORK, text)]
         again = self._theirs.repeated_answer(message_id, fingerprint)
-        if again is not None:
-            self._texts.append(again)
-            return [DuplicateCall(message_id, name)]
-        row = self._actions.get(name)
-        if row is None:
-            return self._refused(message_id, name, Fault.NOT_IMPLEMENTED, "unknown action")
-        if not row.may_come_from(self._peer) or not row.has_response:
-            return self._refused(message_id, name, Fault.NOT_SUPPORTED, "this action does not come from your side")
-        mends: tuple[str, ...] = ()
-        if not schemas.is_valid_request(self.version, name, payload):
-            payload, mends, fault = self._mend(name, payload, response=False)
-            if fault is not None:
-                return self._refused_by_schema(message_id, name, fault)
-        self._theirs.begin(message_id, name, fingerprint)
-        received = CallReceived(message_id, name, payload)
-        return [Mended(name, mends), received] if mends else [received]
+        if again is None:
+            return None
+        self._texts.append(again)
+        return [DuplicateCall(message_id, name)]
 
     def _receive_send(self, frame: frames.Send) -> list[Event]:
         row = self._actions.get(frame.action)
@@ -306,7 +310,7 @@ class Protocol:
         self._pending = None
         self._start_next(now_s)
         payload = frame.payload
-        if schemas.is_valid_response(self.version, call.action, payload):
+        if schemas.response_check(self.version, call.action)(payload):
             return [CallAnswered(call.message_id, call.action, payload)]
         payload, mends, fault = self._mend(call.action, payload, response=True)
         if fault is None:
@@ -328,7 +332,7 @@ class Protocol:
         return [CallFailed(call.message_id, call.action, error)]
 
     def _receive_late(self, message_id: str, payload: Any, error: CallRejected | None) -> list[Event]:
-        call = self._timed_out.pop(message_id, None)
+        call = self._given_up.take(message_id)
         if call is None:
             return [UnsolicitedReply(message_id, error)]
         return [LateReply(message_id, call.action, call.payload, payload, error)]
@@ -342,8 +346,9 @@ class Protocol:
             return [event]  # 1.6J section 4.1.3 and 2.1 part 4 section 4.1.3: ignore unknown message types
         if bad.message_id is None and self.version == "1.6":
             return [event]  # 1.6 has no id for the unreadable
-        fault = Fault.RPC_FRAMEWORK if known_type else Fault.MESSAGE_TYPE
-        self.refuse(bad.message_id or UNREADABLE_ID, fault, bad.reason)
+        self.refuse(
+            bad.message_id or UNREADABLE_ID, Fault.RPC_FRAMEWORK if known_type else Fault.MESSAGE_TYPE, bad.reason
+        )
         return [event]
 
     def _mend(self, action: str, payload: Any, *, response: bool) -> repair.Mended:
@@ -391,10 +396,4 @@ class Protocol:
 
     def _give_up(self, pending: OurCall) -> None:
         self._pending = None
-        self._timed_out[pending.message_id] = pending
-        if len(self._timed_out) > REMEMBERED_TIMEOUTS:
-            self._timed_out.popitem(last=False)
-
-    def _reply(self, message_id: str, text: bytes) -> None:
-        self._theirs.answered(message_id, text)
-        self._texts.append(text)
+        self._given_up.remember(pending)

@@ -4,7 +4,7 @@ The schemas are data of the `ocpp` package, found without importing it. A fault 
 prescribes (2.x part 4 section 4.3; 1.6J section 4.2.3) with details that name the field, the rule and the value.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,15 +105,22 @@ def _validator(version: Version, action: str, *, response: bool) -> Any:
 
 
 def is_valid_request(version: Version, action: str, payload: Any) -> bool:
-    """Tell whether a request passes its schema: the quick question of the hot path."""
-    valid: bool = _request_validator(version, action).is_valid(payload)
-    return valid
+    """Tell whether a request passes its schema."""
+    return request_check(version, action)(payload)
 
 
-def is_valid_response(version: Version, action: str, payload: Any) -> bool:
-    """Tell whether a response passes its schema."""
-    valid: bool = _response_validator(version, action).is_valid(payload)
-    return valid
+@cache
+def request_check(version: Version, action: str) -> Callable[[Any], bool]:
+    """Return what tells whether a request passes its schema: the quick question of the hot path."""
+    check: Callable[[Any], bool] = _request_validator(version, action).is_valid
+    return check
+
+
+@cache
+def response_check(version: Version, action: str) -> Callable[[Any], bool]:
+    """Return what tells whether a response passes its schema."""
+    check: Callable[[Any], bool] = _response_validator(version, action).is_valid
+    return check
 
 
 def faults(version: Version, action: str, payload: Any, *, response: bool) -> Iterator[SchemaFault]:
@@ -134,7 +141,7 @@ def faults(version: Version, action: str, payload: Any, *, response: bool) -> It
 def first_fault(version: Version, action: str, payload: Any, *, response: bool) -> SchemaFault | None:
     """Return one thing that is wrong with a payload; ``None`` for a valid one."""
     try:
-        if (is_valid_response if response else is_valid_request)(version, action, payload):
+        if (response_check if response else request_check)(version, action)(payload):
             return None
     except ValueError as error:  # a payload of ours that holds something JSON has no form for
         return SchemaFault(Fault.FORMAT, (), "type", "JSON", None, _ascii(str(error)))

@@ -39,6 +39,7 @@ _END_OF_HEADERS = b"\r\n\r\n"
 _SHORTEST_HEADER = 2
 _LENGTH_IN_2_BYTES = 126
 _LENGTH_IN_8_BYTES = 127
+_MASKED = 0x80
 _WHOLE_TEXT = 0x81  # FIN, no reserved bits, opcode text
 
 CLOSE_TIMEOUT_S = 10.0
@@ -89,7 +90,11 @@ class WebSocket(asyncio.Protocol):
         self._parts: list[bytes] = []  # of a fragmented message
         self._texts: list[bytes] = []  # framed, not yet written
         self._tail = b""  # the beginning of a frame, in the fast lane
-        self._fast = False
+        self._fast = False  # the core's buffer is empty: it stands between two frames
+        self._lane = False  # and between two messages of an open connection: the next frame may take the fast lane
+        self._open = False  # surely open; while False, the core is asked
+        self._plain = False  # texts are framed here and not by the core
+        self._core_writes = True  # the core may have something to write
         self._congested = False
         self._fast_bytes = min(MAX_FAST_BYTES, core.max_message_size or MAX_FAST_BYTES)
         self._from_client = isinstance(core, ServerProtocol)  # frames that arrive are masked
@@ -132,6 +137,7 @@ class WebSocket(asyncio.Protocol):
     def eof_received(self) -> None:
         """Take the peer's end of stream; the transport closes itself after what is still to be written."""
         self.core.receive_eof()
+        self._follow_core()
         self._note_ending()
         self.flush()
 
@@ -139,6 +145,7 @@ class WebSocket(asyncio.Protocol):
         """Tell the owner that it is over."""
         if self.core.state is not State.CLOSED:
             self.core.receive_eof()
+        self._follow_core()
         if self._close_timer is not None:
             self._close_timer.cancel()
         if self._ping_timer is not None:
@@ -151,7 +158,7 @@ class WebSocket(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether texts can be sent."""
-        return self.core.state is State.OPEN and not self._dropped
+        return self._open or (self.core.state is State.OPEN and not self._dropped)
 
     @property
     def peer_address(self) -> str:
@@ -178,6 +185,7 @@ class WebSocket(asyncio.Protocol):
                 self._silent_pings += 1
                 if self.is_open:
                     self.core.send_ping(b"")
+                    self._core_writes = True
                     self.flush()
         self._heard = False
         self._ping_timer = asyncio.get_running_loop().call_later(interval_s, self.keep_alive, interval_s)
@@ -191,12 +199,13 @@ class WebSocket(asyncio.Protocol):
 
     def send_text(self, text: bytes) -> bool:
         """Write a text message; False if the connection is ending and nothing was written."""
-        if not self.is_open:
+        if not self._open and not self.is_open:
             return False
-        if self._from_client and not self.core.extensions:
+        if self._plain:
             self._texts.append(_text_header(len(text)) + text)
         else:
             self.core.send_text(text)
+            self._core_writes = True
         if not self._reading:
             self.flush()
         return True
@@ -205,6 +214,7 @@ class WebSocket(asyncio.Protocol):
         """Begin the closing handshake."""
         if self.is_open:
             self.core.send_close(code, reason)
+            self._follow_core()
             self._note_ending()
             if not self._reading:
                 self.flush()
@@ -216,6 +226,7 @@ class WebSocket(asyncio.Protocol):
         accounted for.
         """
         self._dropped = True
+        self._follow_core()
         self._note_ending()
         if self._transport is not None and not self._transport.is_closing():
             self._write_eof()
@@ -231,14 +242,16 @@ class WebSocket(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        if self._texts:
-            texts, self._texts = self._texts, []
+        texts = self._texts
+        if texts:
             if not self._dropped and not transport.is_closing():
                 transport.write(texts[0] if len(texts) == 1 else b"".join(texts))
-        if self._fast and not self.core.writes:
+            texts.clear()
+        if self._open and not self._core_writes:
             if self._congested:
                 self._cut_if_deaf(transport)
             return
+        self._core_writes = False
         for data in self.core.data_to_send():
             if self._dropped or transport.is_closing():
                 continue
@@ -261,6 +274,7 @@ class WebSocket(asyncio.Protocol):
     def _feed_core(self, data: bytes) -> None:
         was_connecting = self.core.state is State.CONNECTING
         self.core.receive_data(data)
+        self._follow_core()
         for event in self.core.events_received():
             if isinstance(event, Frame):
                 self._take_frame(event)
@@ -269,6 +283,15 @@ class WebSocket(asyncio.Protocol):
         if was_connecting and self.core.state is State.OPEN and not self.core.extensions:
             # Only if the read ended with the handshake does the core stand between two frames.
             self._fast = data.find(_END_OF_HEADERS) == len(data) - len(_END_OF_HEADERS)
+        self._follow_core()
+
+    def _follow_core(self) -> None:
+        """Take note of what the core's state has become: the hot path looks at a few flags of its own only."""
+        core = self.core
+        self._open = core.state is State.OPEN and not self._dropped
+        self._lane = self._fast and self._open and core.current_size is None
+        self._plain = self._from_client and not core.extensions
+        self._core_writes = True
 
     def _split(self, data: bytes) -> None:
         """Take whole text frames from ``data`` and hand other whole frames to the core (RFC 6455 section 5.2)."""
@@ -277,28 +300,28 @@ class WebSocket(asyncio.Protocol):
             first, second = data[position], data[position + 1]
             start = position + _SHORTEST_HEADER
             length = second & 0x7F
-            if length == _LENGTH_IN_2_BYTES:
+            if length == _LENGTH_IN_2_BYTES and end_of_data - start >= 2:
+                length = data[start] << 8 | data[start + 1]
                 start += 2
-                length = int.from_bytes(data[position + 2 : start])
-            elif length == _LENGTH_IN_8_BYTES:
-                start += 8
+            elif length >= _LENGTH_IN_2_BYTES:
+                start += 2 if length == _LENGTH_IN_2_BYTES else 8
                 length = int.from_bytes(data[position + 2 : start])
             if end_of_data < start:
                 break
-            masked = second & 0x80 != 0
-            if masked != self._from_client or length > self._fast_bytes or not self._fast:
+            masked = second >= _MASKED
+            if masked is not self._from_client or length > self._fast_bytes or not self._fast:
                 self._fast = False
                 self._tail = b""
                 self._feed_core(data[position:])
                 return
-            mask_start = start
-            start += 4 * masked
+            if masked:
+                start += 4
             end = start + length
             if end > end_of_data:
                 break
-            if first == _WHOLE_TEXT and self.core.current_size is None and self.core.state is State.OPEN:
+            if first == _WHOLE_TEXT and self._lane:
                 payload = data[start:end]
-                self.owner.text_received(apply_mask(payload, data[mask_start:start]) if masked else payload)
+                self.owner.text_received(apply_mask(payload, data[start - 4 : start]) if masked else payload)
             else:
                 self._feed_core(data[position:end])
             position = end

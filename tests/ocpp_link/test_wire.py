@@ -68,6 +68,7 @@ def hear(chunks: list[bytes], *, fast: bool) -> tuple[list[Any], bytes]:
     socket._transport = pipe  # type: ignore[assignment]
     socket._start_close_timer = lambda: None  # type: ignore[method-assign]
     socket._fast = fast
+    socket._follow_core()
     for chunk in chunks:
         socket.data_received(chunk)
     return recorder.told, pipe.written
@@ -133,3 +134,33 @@ def test_a_frame_beyond_the_fast_lane_is_taken_by_the_core() -> None:
     told, _ = hear([data], fast=True)
 
     assert [big] == told
+
+
+def test_what_the_core_was_told_behind_our_back_is_written_too() -> None:
+    """A proxy answers the handshake and sends later, outside of any read."""
+    pipe, core = Pipe(), ServerProtocol(state=State.OPEN)
+    socket = WebSocket(core, Recorder())
+    socket._transport = pipe  # type: ignore[assignment]
+    core.send_ping(b"there?")
+
+    socket.flush()
+
+    assert Frame(Opcode.PING, b"there?").serialize(mask=False) == pipe.written
+
+
+def test_nothing_is_sent_once_either_end_has_begun_to_close() -> None:
+    for chunks in ([Frame(Opcode.CLOSE, Close(1000, "bye").serialize()).serialize(mask=True)], []):
+        pipe = Pipe()
+        socket = WebSocket(ServerProtocol(state=State.OPEN), Recorder())
+        socket._transport = pipe  # type: ignore[assignment]
+        socket._start_close_timer = lambda: None  # type: ignore[method-assign]
+        socket.data_received(Frame(Opcode.TEXT, b"hello").serialize(mask=True))
+        assert socket.send_text(b"answer")
+        for chunk in chunks:
+            socket.data_received(chunk)
+        if not chunks:
+            socket.close(1000, "bye")
+        written = pipe.written
+
+        assert not socket.send_text(b"too late")
+        assert written == pipe.written
