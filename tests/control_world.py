@@ -13,7 +13,16 @@ from datetime import UTC, datetime, timedelta
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.store import ClearCriteria, ProfileStore
 from loadmgr.composite.transaction import StationTransaction
-from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, TriggerReading
+from loadmgr.control.command import (
+    ClearProfile,
+    Command,
+    ReadBack,
+    ReadCapabilities,
+    SetAvailability,
+    SetProfile,
+    StopTransaction,
+    TriggerReading,
+)
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision
 from loadmgr.control.observation import (
@@ -34,7 +43,7 @@ from loadmgr.control.observation import (
 )
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
-from loadmgr.model.profile import ChargingSchedule, OcppVersion, RateUnit, SchedulePeriod
+from loadmgr.model.profile import ChargingSchedule, OcppVersion, ProfileKind, ProfilePurpose, RateUnit, SchedulePeriod
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import (
     Circuit,
@@ -121,6 +130,12 @@ class FakeStation:
     vehicle: Vehicle | None = None
     transaction: TransactionId | None = None
     connected: bool = False
+    operative: bool = True
+    deaf_to_stop: bool = False
+    ignores: frozenset[ProfilePurpose] = frozenset()
+    ignored_units: frozenset[RateUnit] = frozenset()
+    ignored_kinds: frozenset[ProfileKind] = frozenset()
+    units: frozenset[RateUnit] = frozenset({RateUnit.A})
     store: ProfileStore = field(init=False)
     offered: list[float] = field(default_factory=list)
 
@@ -138,8 +153,23 @@ class FakeStation:
         """Return what the station offers [A]."""
         if not self.obeys:
             return self.evse.max_a
-        limit = self.store.limit_at(self.evse.number, self.own_time(now)).limit_a
+        limit = self._followed().limit_at(self.evse.number, self.own_time(now)).limit_a
         return self.evse.max_a if limit is None else min(limit, self.evse.max_a)
+
+    def _followed(self) -> ProfileStore:
+        """Return the profiles that it follows, of those that it holds."""
+        if not (self.ignores or self.ignored_units or self.ignored_kinds):
+            return self.store
+        followed = ProfileStore(self.store.settings)
+        transaction = self.store.transaction(self.evse.number)
+        if transaction is not None:
+            followed.start_transaction(transaction, now=transaction.started_at)
+        for held in self.store.profiles:
+            profile = held.profile
+            deaf = profile.purpose in self.ignores or profile.schedules[0].unit in self.ignored_units
+            if not deaf and profile.kind not in self.ignored_kinds:
+                followed.load(held.evse_id, profile, now=transaction.started_at if transaction else START)
+        return followed
 
     def step(self, now: datetime) -> None:
         """Move one second on."""
@@ -332,10 +362,14 @@ class World:
             case ReadBack():
                 self._answers.append((at, command.id, self._composite(fake, command, at)))
             case ReadCapabilities():
-                known = StationCapabilities(
-                    at=at, station=command.station, max_stack_level=8, rate_units=frozenset({RateUnit.A})
-                )
+                known = StationCapabilities(at=at, station=command.station, max_stack_level=8, rate_units=fake.units)
                 self._answers.append((at, command.id, known))
+            case StopTransaction():
+                if fake.deaf_to_stop or fake.transaction != command.transaction:
+                    return Outcome.REJECTED
+                self.unplug(fake.evse.id)
+            case SetAvailability():
+                fake.operative = command.operative
             case TriggerReading():
                 self._answers.append((at, command.id, self._reading(fake, at)))
         return outcome

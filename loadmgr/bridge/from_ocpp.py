@@ -13,7 +13,7 @@ from typing import Any
 
 from loadmgr.bridge.foreign import foreign_profiles
 from loadmgr.bridge.meter_values import Sampled, number, register_at, sampled, timestamp
-from loadmgr.control.command import Command, ReadBack, ReadCapabilities, SetProfile
+from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetAvailability
 from loadmgr.control.observation import (
     CommandAnswered,
     CompositeReported,
@@ -125,7 +125,8 @@ def answer(command: Command, payload: Payload, *, version: OcppVersion, at: date
             at=at, command=command.id, station=command.station, number=command.number, schedule=schedule
         )
         return (_ended(command, Outcome.ACCEPTED, "", at), reported)
-    accepted = status == "Accepted" or (status == "Unknown" and not isinstance(command, SetProfile))
+    accepted = status == "Accepted" or (status == "Unknown" and isinstance(command, ClearProfile))
+    accepted = accepted or (status == "Scheduled" and isinstance(command, SetAvailability))
     outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
     return (_ended(command, outcome, "" if accepted else reason, at),)
 

@@ -3,7 +3,16 @@
 from typing import Any, assert_never
 
 from loadmgr.bridge.profile_json import PURPOSES, profile_to_json
-from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, TriggerReading
+from loadmgr.control.command import (
+    ClearProfile,
+    Command,
+    ReadBack,
+    ReadCapabilities,
+    SetAvailability,
+    SetProfile,
+    StopTransaction,
+    TriggerReading,
+)
 from loadmgr.model.profile import OcppVersion
 
 Message = tuple[str, dict[str, Any]]
@@ -43,15 +52,36 @@ def request(command: Command, *, version: OcppVersion) -> Message:
                 "chargingRateUnit": command.unit.value,
             }
         case ReadCapabilities():
-            if old:
-                return "GetConfiguration", {"key": list(CAPABILITY_KEYS_16)}
-            asked = [_variable(name, instance) for name, instance in CAPABILITY_VARIABLES_2X]
-            return "GetVariables", {"getVariableData": asked}
+            return _capabilities(version)
         case TriggerReading():
             where = {"connectorId": command.number} if old else {"evse": {"id": command.number}}
             return "TriggerMessage", {"requestedMessage": "MeterValues", **where}
+        case StopTransaction():
+            return _stop(command, version)
+        case SetAvailability():
+            return "ChangeAvailability", _availability(command, version)
         case _:
             assert_never(command)
+
+
+def _capabilities(version: OcppVersion) -> Message:
+    if version is OcppVersion.V16:
+        return "GetConfiguration", {"key": list(CAPABILITY_KEYS_16)}
+    asked = [_variable(name, instance) for name, instance in CAPABILITY_VARIABLES_2X]
+    return "GetVariables", {"getVariableData": asked}
+
+
+def _stop(command: StopTransaction, version: OcppVersion) -> Message:
+    if version is OcppVersion.V16:
+        return "RemoteStopTransaction", {"transactionId": int(command.transaction)}
+    return "RequestStopTransaction", {"transactionId": command.transaction}
+
+
+def _availability(command: SetAvailability, version: OcppVersion) -> dict[str, Any]:
+    word = "Operative" if command.operative else "Inoperative"
+    if version is OcppVersion.V16:
+        return {"connectorId": command.number, "type": word}
+    return {"operationalStatus": word, "evse": {"id": command.number}}
 
 
 def _variable(name: str, instance: str | None) -> dict[str, Any]:

@@ -7,12 +7,13 @@ Rules
    set anew. One that shows nothing (many stations answer badly) proves nothing, and the acknowledgement stands.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadmgr.composite.store import InstalledProfile
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import limit_now_a, w_per_a_at_worst
-from loadmgr.control.command import SetProfile
+from loadmgr.control.command import SetAvailability, SetProfile
 from loadmgr.control.holding import FailSafeStage, Settling
 from loadmgr.control.observation import CommandAnswered, CompositeReported, Outcome
 from loadmgr.control.pending import Pending, Purpose
@@ -47,6 +48,9 @@ def fold_answer(state: SiteState, seen: CommandAnswered, settings: ControlSettin
     match pending.purpose:
         case Purpose.LEASE | Purpose.FAILSAFE | Purpose.MAXIMUM:
             _fold_profile(state, pending, seen, settings)
+        case Purpose.ESCALATION:
+            _fold_profile(state, pending, seen, settings)
+            _fold_escalation(state, pending, seen)
         case Purpose.READ_BACK:
             if seen.outcome is not Outcome.ACCEPTED:
                 _not_read_back(state, pending, seen)
@@ -54,6 +58,10 @@ def fold_answer(state: SiteState, seen: CommandAnswered, settings: ControlSettin
             station.clear_first = False
         case Purpose.CAPABILITIES | Purpose.READING:
             pass
+    _alarm_silence(state, pending, seen)
+
+
+def _alarm_silence(state: SiteState, pending: Pending, seen: CommandAnswered) -> None:
     if seen.outcome is Outcome.TIMED_OUT:
         state.alarms.raise_alarm(
             "no answer",
@@ -153,6 +161,19 @@ def _fold_failsafe(state: SiteState, pending: Pending, seen: CommandAnswered, se
         cause=f"the fail-safe of {subject} was {seen.outcome.value}{f': {seen.reason}' if seen.reason else ''}",
         advice="until it is acknowledged the EVSE counts with its installed maximum; other forms are tried",
     )
+
+
+def _fold_escalation(state: SiteState, pending: Pending, seen: CommandAnswered) -> None:
+    """Note a rung that the station did not take: the next one comes at once."""
+    record, command = state.evses[_evse_of(pending)], pending.command
+    accepted = seen.outcome is Outcome.ACCEPTED
+    if isinstance(command, SetAvailability):
+        if command.operative:
+            record.out_of_service = not accepted
+        elif seen.outcome in (Outcome.REJECTED, Outcome.FAILED):
+            record.out_of_service = False
+    elif isinstance(command, SetProfile) and record.escalation is not None and not accepted:
+        record.escalation = replace(record.escalation, refused=seen.outcome in (Outcome.REJECTED, Outcome.FAILED))
 
 
 def _note_no_maximum(state: SiteState, pending: Pending, seen: CommandAnswered) -> None:

@@ -40,13 +40,14 @@ class BuildingEstimate:
         The estimate [A]; ``None`` before the first reading.
     at : datetime, optional
         When its meter was last read.
-    highs : deque
-        Upper bounds of the last minutes, by time.
+    highs, loads : deque
+        Upper bounds, and estimates, of the last minutes, by time.
     """
 
     load_a: PhaseAmps | None = None
     at: datetime | None = None
     highs: deque[tuple[datetime, PhaseAmps]] = field(default_factory=deque)
+    loads: deque[tuple[datetime, PhaseAmps]] = field(default_factory=deque)
 
 
 def after_reading(estimate: BuildingEstimate, reading_a: PhaseAmps, vehicles: Bounds, *, at: datetime) -> None:
@@ -60,6 +61,21 @@ def after_reading(estimate: BuildingEstimate, reading_a: PhaseAmps, vehicles: Bo
     before = high if estimate.load_a is None else estimate.load_a
     estimate.load_a = _each(max, low, _each(min, before, ceiling))
     estimate.at = at
+    estimate.loads.append((at, estimate.load_a))
+    while estimate.loads[0][0] < at - timedelta(seconds=HOLD_S):
+        estimate.loads.popleft()
+
+
+def explained(estimate: BuildingEstimate, *, since: datetime) -> None:
+    """Take back what was put down to the building since an instant: a vehicle was found to draw more than it may.
+
+    From now on that vehicle counts with all that it can draw, so the next reading leaves the building its own share.
+    """
+    before = [load for at, load in estimate.loads if at <= since]
+    if estimate.load_a is None or not before:
+        return
+    estimate.load_a = _each(min, estimate.load_a, before[-1])
+    estimate.loads = deque((at, load) for at, load in estimate.loads if at <= since)
 
 
 def load_now_a(

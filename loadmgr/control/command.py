@@ -10,7 +10,7 @@ Rules
 import enum
 from dataclasses import dataclass
 
-from loadmgr.model.ids import ProfileId, StationId
+from loadmgr.model.ids import ProfileId, StationId, TransactionId
 from loadmgr.model.profile import ChargingProfile, ProfilePurpose, RateUnit
 
 
@@ -82,5 +82,28 @@ class TriggerReading:
     reason: str = ""
 
 
-Command = SetProfile | ClearProfile | ReadBack | ReadCapabilities | TriggerReading
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTransaction:
+    """End a transaction from afar; the cable stays in."""
+
+    id: int
+    station: StationId
+    transaction: TransactionId
+    urgency: Urgency = Urgency.ORDINARY
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAvailability:
+    """Take an EVSE out of service, or back into it."""
+
+    id: int
+    station: StationId
+    number: int
+    operative: bool
+    urgency: Urgency = Urgency.ORDINARY
+    reason: str = ""
+
+
+Command = SetProfile | ClearProfile | ReadBack | ReadCapabilities | TriggerReading | StopTransaction | SetAvailability
 """Everything that a controller can ask for."""

@@ -23,6 +23,7 @@ from loadmgr.control.command import Command, SetProfile
 from loadmgr.control.decision import Decision, SessionView, SiteView, Standing
 from loadmgr.control.due import UNANSWERED_CALLS, next_due
 from loadmgr.control.envelope import constant
+from loadmgr.control.escalation import back_in_service, escalation_steps
 from loadmgr.control.failsafe import Step, next_steps
 from loadmgr.control.fold import fold
 from loadmgr.control.formulate import SideLoads, Situation, formulate, is_unknown, look, upper_bound_a
@@ -30,22 +31,19 @@ from loadmgr.control.holding import Holding, settled
 from loadmgr.control.observation import CommandAnswered, Observation, Outcome
 from loadmgr.control.pending import Pending
 from loadmgr.control.plan import Plan, empty_plan, plan_of, targets_a
-from loadmgr.control.profiles import fallback_a
 from loadmgr.control.reconcile import reconcile
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.control.view import site_view
+from loadmgr.control.watch import alarm_overfull, alarm_unseen, is_helpless
 from loadmgr.control.windows import daily_windows
 from loadmgr.control.words import Context
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import FailSafeStrategy, Site
-from loadmgr.model.units import CURRENT_TOLERANCE_A, floor_to_step, require_utc
+from loadmgr.model.units import floor_to_step, require_utc
 
 log = logging.getLogger(__name__)
-
-UNSEEN_S = 60
-"""Stations have so long to connect after the start before it is an alarm [s]."""
 
 
 class SiteController:
@@ -76,9 +74,7 @@ class SiteController:
         self._targets: dict[EvseId, float] = {}
         self._decided_at: datetime | None = None
         self._due: datetime | None = None
-        self._started: datetime | None = None
         self._planned_limits: dict[CircuitId, Limits] = {}
-        self._helpless_since: dict[str, datetime] = {}
 
     # Public methods for the shell
 
@@ -287,78 +283,31 @@ class SiteController:
         timing = state.site.timing
         tail_s = state.site.failsafe.lease_s + timing.clock_skew_s + timing.settle_s
         book = LoadBook(state.site, self._rows(), self._situation.assumed, now=now, marks_s=(now.timestamp() + tail_s,))
-        self._alarm_unseen(now)
-        self._alarm_overfull(book, now)
-        return reconcile(
+        alarm_unseen(state, now)
+        alarm_overfull(state, book, targets_a=self._targets, assumed=self._situation.assumed, now=now)
+        steps = self._escalate(book, now)
+        return steps + reconcile(
             state,
             self._targets,
-            self._proving_limits(now),
             book=book,
             settings=self._settings,
             now=now,
-            first_id=self._next_id,
+            first_id=self._next_id + len(steps),
         )
 
-    def _proving_limits(self, now: datetime) -> dict[EvseId, float]:
-        """Return what disobeying EVSEs are limited to: low enough for obedience to show."""
-        state = self._state
-        out = {}
-        for evse in state.site.evses:
-            record = state.evses[evse.id]
-            if record.charging is not None and standing_of(state, record) is Standing.DISOBEYING:
-                out[evse.id] = min(limit_now_a(state, record, now), max(evse.min_a, fallback_a(state.site, evse)))
-        return out
-
-    def _alarm_unseen(self, now: datetime) -> None:
-        """Say which stations were never connected: each takes its installed maximum from all others."""
-        state = self._state
-        self._started = self._started or now
-        waited = (now - self._started).total_seconds() >= UNSEEN_S
-        for station in state.stations.values():
-            name = station.station.id
-            if station.seen:
-                state.alarms.clear("never seen", name, at=now)
-            elif waited:
-                state.alarms.raise_alarm(
-                    "never seen",
-                    name,
-                    at=now,
-                    severity=Severity.WARNING,
-                    cause=f"station {name} was never connected since the start; it counts with its installed maximum",
-                    advice="connect it, or take it out of the site file while it is switched off",
-                )
-
-    def _alarm_overfull(self, book: LoadBook, now: datetime) -> None:
-        """Say so where what has to be assumed exceeds a limit although everything that obeys is at its lowest."""
-        site = self._state.site
-        overfull = set(book.overfull())
-        if not overfull and not self._helpless_since:
-            return
-        for row in range(len(book.rows.circuits)):
-            name = book.rows.name(row)
-            drawing = book.drawing_now(row)
-            helpless = row in overfull and all(self._targets.get(e, 0.0) <= CURRENT_TOLERANCE_A for e in drawing)
-            if not helpless:
-                self._helpless_since.pop(name, None)
-                self._state.alarms.clear("not enough room", name, at=now)
+    def _escalate(self, book: LoadBook, now: datetime) -> list[Step]:
+        """Return what is sent to EVSEs that disobey, and to those that did."""
+        state, steps = self._state, list[Step]()
+        for record in state.evses.values():
+            if not state.stations[record.evse.station].connected:
                 continue
-            since = self._helpless_since.setdefault(name, now)
-            if (now - since).total_seconds() < site.timing.reaction_time_s:
-                continue  # stations that connect are set up within seconds
-            heaviest = ", ".join(self._assumed_in_words(e, now) for e in drawing[:4])
-            self._state.alarms.raise_alarm(
-                "not enough room",
-                name,
-                at=now,
-                severity=Severity.WARNING,
-                cause=f"{name}: {float(book.load[row].max()):.1f} have to be assumed of {float(book.rows.limit[row]):g}"
-                f" at {site.name}{f': {heaviest}' if heaviest else ''}",
-                advice="nobody is given more there until it fits; connect what is offline, or look at who disobeys",
-            )
-
-    def _assumed_in_words(self, evse: EvseId, now: datetime) -> str:
-        amps = self._situation.assumed[evse].envelope.at(now.timestamp())
-        return f"{evse} {amps:g} A ({standing_of(self._state, self._state.evses[evse])})"
+            next_id, settings = self._next_id + len(steps), self._settings
+            if standing_of(state, record) is Standing.DISOBEYING:
+                hurry = is_helpless(state, book, record.evse.id, now)
+                steps += escalation_steps(state, record, hurry=hurry, settings=settings, now=now, first_id=next_id)
+            else:
+                steps += back_in_service(state, record, settings=settings, now=now, first_id=next_id)
+        return steps
 
     def _context(self, now: datetime) -> Context:
         state = self._state

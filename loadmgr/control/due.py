@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from loadmgr.control.escalation import escalation_due
 from loadmgr.control.failsafe import quiet_until
 from loadmgr.control.plan import Plan
 from loadmgr.control.reconcile import renewal_at
@@ -28,7 +29,7 @@ def _instants(state: SiteState, plan: Plan | None, settings: ControlSettings, no
         yield plan.made_at + timedelta(seconds=settings.replan_s)
         yield plan.first_step_ends
     yield from _of_stations(state)
-    yield from _of_evses(state, now)
+    yield from _of_evses(state, settings, now)
     for limit in state.limits.values():
         if limit.until is not None:
             yield limit.until
@@ -47,9 +48,12 @@ def _of_stations(state: SiteState) -> Iterator[datetime]:
         yield pending.sent_at + timedelta(seconds=UNANSWERED_CALLS * state.site.timing.call_timeout_s + 0.1)
 
 
-def _of_evses(state: SiteState, now: datetime) -> Iterator[datetime]:
+def _of_evses(state: SiteState, settings: ControlSettings, now: datetime) -> Iterator[datetime]:
     settle = timedelta(seconds=state.site.timing.settle_s)
     for record in state.evses.values():
+        climb = escalation_due(state, record, settings)
+        if climb is not None:
+            yield climb
         for old in record.holding.settling:
             yield old.since + settle if old.until is None else old.until
         yield from (t for t in (record.retry_at, renewal_at(state, record, now)) if t is not None)

@@ -41,7 +41,7 @@ def next_steps(state: SiteState, station: StationRecord, *, now: datetime, first
         return
     if station.retry_at is not None and now < station.retry_at:
         return
-    yield from _steps(state, station, first_id)
+    yield from _steps(state, station, first_id, now)
 
 
 def quiet_until(station: StationRecord) -> datetime | None:
@@ -56,7 +56,7 @@ def _may_speak(station: StationRecord, now: datetime) -> bool:
     return until is None or now >= until
 
 
-def _steps(state: SiteState, station: StationRecord, first_id: int) -> Iterator[Step]:
+def _steps(state: SiteState, station: StationRecord, first_id: int, now: datetime) -> Iterator[Step]:
     name = station.station.id
     if not station.capabilities_asked:
         station.capabilities_asked = True
@@ -86,6 +86,7 @@ def _steps(state: SiteState, station: StationRecord, first_id: int) -> Iterator[
     if not station.maximum_asked:
         station.maximum_asked = True
         profile = maximum_profile(state, station)
+        station.maximum_writes.append(now)
         yield (
             SetProfile(id=first_id, station=name, number=0, profile=profile, reason="station maximum"),
             Purpose.MAXIMUM,

@@ -7,6 +7,7 @@ Rules
 3. History that arrives late (``live`` is false) feeds the ledger and never the control.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -29,16 +30,18 @@ from loadmgr.control.observation import (
     StationCapabilities,
     StationConnected,
     StationDisconnected,
+    StationTraits,
     TransactionEnded,
     TransactionStarted,
     VehicleDeclared,
 )
 from loadmgr.control.readings import fold_evse_reading, fold_site_reading
+from loadmgr.control.rung import LeaseForm
 from loadmgr.control.sessions import declare, end_session, from_vehicle, start_session
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.model.ids import StationId
-from loadmgr.model.profile import OcppVersion
+from loadmgr.model.profile import OcppVersion, ProfilePurpose
 from loadmgr.model.topology import Trust
 
 MOSTLY_REPEATS = (EvseReading, SiteMeterReading, EvseStatus, TransactionStarted)
@@ -58,7 +61,7 @@ def fold(state: SiteState, observation: Observation, settings: ControlSettings) 
     if not isinstance(observation, MOSTLY_REPEATS):
         state.stirred = True
     match observation:
-        case StationConnected() | StationDisconnected() | StationBooted() | StationCapabilities():
+        case StationConnected() | StationDisconnected() | StationBooted() | StationCapabilities() | StationTraits():
             _fold_station(state, observation)
         case EvseStatus():
             _fold_status(state, observation)
@@ -142,7 +145,7 @@ def _record_read(state: SiteState, station: StationRecord, seen: EvseReading) ->
 
 
 def _fold_station(
-    state: SiteState, seen: StationConnected | StationDisconnected | StationBooted | StationCapabilities
+    state: SiteState, seen: StationConnected | StationDisconnected | StationBooted | StationCapabilities | StationTraits
 ) -> None:
     record = known_station(state, seen.station, seen.at)
     if record is None:
@@ -163,6 +166,11 @@ def _fold_station(
             _restarted(state, record)
         case StationCapabilities():
             record.capabilities = seen
+        case StationTraits():
+            if record.traits is not None and replace(seen, at=record.traits.at) == record.traits:
+                return
+            record.traits = seen
+            _take_form(state, record)
     state.triggers.append(f"station {seen.station} {_WHAT[type(seen)]}")
 
 
@@ -171,7 +179,24 @@ _WHAT: dict[type, str] = {
     StationDisconnected: "disconnected",
     StationBooted: "restarted",
     StationCapabilities: "said what it can do",
+    StationTraits: "is of a known model",
 }
+
+
+def _take_form(state: SiteState, record: StationRecord) -> None:
+    """Send limits in the purpose that a model follows, where it is known not to follow the usual one."""
+    traits, evses = record.traits, state.site.evses_of(record.station.id)
+    if traits is None or traits.takes_tx is not False:
+        return
+    if traits.takes_tx_default is not False:
+        form = LeaseForm(purpose=ProfilePurpose.TX_DEFAULT)
+    elif len(evses) == 1 and traits.takes_maximum is not False:
+        form = LeaseForm(purpose=ProfilePurpose.CHARGE_POINT_MAX)
+    else:
+        return
+    for evse in evses:
+        state.evses[evse.id].form = form
+        state.evses[evse.id].holding.ignores(form.ignored)
 
 
 def _alarm_offline(state: SiteState, record: StationRecord, seen: StationDisconnected) -> None:

@@ -26,6 +26,7 @@ from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
+from loadmgr.control.profiles import minimum_a
 from loadmgr.control.readings import TOLD_READINGS
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
@@ -247,7 +248,7 @@ def _request(
         session_id=charging.transaction,
         phases=tuple(int(p) + 1 for p in phases),
         voltage_v=site.voltage_v,
-        min_a=max(evse.min_a, charging.vehicle.min_a or 0.0),
+        min_a=max(minimum_a(state, record), charging.vehicle.min_a or 0.0),
         max_a=max_a,
         step_a=evse.step_a,
         departure=_deadline(charging, wanted_wh=need.wanted_wh, most_w=most_w, settings=settings, now=now),

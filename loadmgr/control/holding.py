@@ -20,7 +20,7 @@ from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.store import InstalledProfile, ProfileStore
 from loadmgr.composite.transaction import StationTransaction
 from loadmgr.control.envelope import Envelope, constant, from_points, highest
-from loadmgr.model.ids import ProfileId
+from loadmgr.model.ids import ProfileId, TransactionId
 from loadmgr.model.profile import ProfilePurpose, RateUnit
 
 
@@ -76,6 +76,8 @@ class Holding:
         Read-backs in a row that were not answered.
     committed : dict
         For each profile id the command that last installed it.
+    ignored : tuple of ProfilePurpose
+        Purposes that the station does not follow, whatever it accepts.
     cache : dict
         Envelopes of the present profiles, by what else they depend on.
     """
@@ -90,7 +92,8 @@ class Holding:
     recheck: bool = False
     read_backs_lost: int = 0
     committed: dict[ProfileId, int] = field(default_factory=dict)
-    cache: dict[object, tuple[float, Envelope]] = field(default_factory=dict)
+    ignored: tuple[ProfilePurpose, ...] = ()
+    cache: dict[tuple[TransactionId | None, float], tuple[float, Envelope]] = field(default_factory=dict)
 
     def touched(self) -> None:
         """Note that the profiles changed."""
@@ -108,7 +111,7 @@ class Holding:
             return
         self.committed[key] = command
         self.certain[key] = installed
-        if installed.profile.purpose is ProfilePurpose.TX:
+        if installed.profile.purpose is ProfilePurpose.TX or ProfilePurpose.TX in self.ignored:
             self.volatile = self.inherited = False
         self.doubtful = [d for d in self.doubtful if d.installed.profile.profile_id != key or d.command > command]
         self.touched()
@@ -138,6 +141,11 @@ class Holding:
         self.volatile = self.inherited = False
         self.touched()
 
+    def ignores(self, purposes: tuple[ProfilePurpose, ...]) -> None:
+        """Note that the station does not follow some purposes."""
+        self.ignored = purposes
+        self.touched()
+
     def worlds(self) -> tuple[tuple[InstalledProfile, ...], ...]:
         """Return every set of profiles that may be installed: the certain one, and it with each doubtful profile."""
         certain = tuple(self.certain.values())
@@ -149,6 +157,8 @@ class Holding:
             out.append(tuple(i for i in certain if i.profile.purpose is not ProfilePurpose.TX))
         if self.inherited:
             out.append(())
+        if self.ignored:
+            return tuple(tuple(i for i in world if i.profile.purpose not in self.ignored) for world in out)
         return tuple(out)
 
 

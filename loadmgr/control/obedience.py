@@ -29,8 +29,10 @@ class Obedience:
         Readings in that stretch.
     offences : int
         How often it was found to disobey.
-    resends : int
-        How often its limit was sent again since then.
+    excess_at : datetime, optional
+        When it was last seen to draw more than it may.
+    disobeyed_a : float
+        The limit that it was first seen to ignore [A].
     """
 
     proven: bool = False
@@ -38,7 +40,8 @@ class Obedience:
     good_since: datetime | None = None
     good_readings: int = 0
     offences: int = 0
-    resends: int = 0
+    excess_at: datetime | None = None
+    disobeyed_a: float = 0.0
 
 
 def tolerance_a(limit_a: float, settings: ControlSettings) -> float:
@@ -58,11 +61,13 @@ def judge(
     allowed_a : float
         The highest limit that the EVSE may still have followed at ``at``, time to settle included [A].
     max_a : float
-        Installed maximum [A].
+        Installed maximum [A]; only a limit below it proves anything.
     """
     if peak_a > allowed_a + tolerance_a(allowed_a, settings):
         newly = record.disobeying_since is None
         record.disobeying_since = at if newly else record.disobeying_since
+        record.excess_at = at
+        record.disobeyed_a = allowed_a if newly else record.disobeyed_a
         record.proven, record.good_since, record.good_readings = False, None, 0
         record.offences += newly
         return newly
@@ -75,6 +80,5 @@ def judge(
     long_enough = (at - record.good_since).total_seconds() >= settings.proving_s
     if long_enough and record.good_readings >= settings.proving_readings:
         record.disobeying_since, record.good_since, record.good_readings = None, None, 0
-        record.resends = 0
         return True
     return False

@@ -13,11 +13,13 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
+from loadmgr.control.outside import LimitChanged as LimitChanged
+from loadmgr.control.traits import StationTraits as StationTraits
+from loadmgr.model.ids import EvseId, MeterId, StationId, TransactionId
 from loadmgr.model.profile import ChargingProfile, ChargingSchedule, OcppVersion, RateUnit
 from loadmgr.model.series import StepFunction
 from loadmgr.model.session import EnergyNeed, VehicleLimits
-from loadmgr.model.topology import PhaseAmps, PhaseLimits
+from loadmgr.model.topology import PhaseAmps
 from loadmgr.model.units import require_utc
 
 
@@ -294,38 +296,6 @@ class PriceUpdated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitChanged:
-    """A limit from outside on a circuit, beside those of the site file; each source has one limit on each circuit.
-
-    Parameters
-    ----------
-    limit_a, limit_w : optional
-        The limit; both ``None`` takes it away.
-    until : datetime, optional
-        When it ends by itself; ``None`` is when it is taken away.
-    heartbeat_s : float, optional
-        The source repeats itself at least this often [s]; when it falls silent for longer, the limits below hold.
-    silent_limit_a, silent_limit_w : optional
-        What holds when the source is silent; both ``None`` keeps the limit as it was.
-    """
-
-    at: datetime
-    circuit: CircuitId
-    source: str
-    limit_a: PhaseLimits | None = None
-    limit_w: float | None = None
-    until: datetime | None = None
-    heartbeat_s: float | None = None
-    silent_limit_a: PhaseLimits | None = None
-    silent_limit_w: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "at", require_utc(self.at, name="at"))
-        if self.until is not None:
-            object.__setattr__(self, "until", require_utc(self.until, name="until"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAnswered:
     """How a command ended; a late answer may follow one that said ``TIMED_OUT``."""
 
@@ -384,6 +354,7 @@ Observation = (
     | StationDisconnected
     | StationBooted
     | StationCapabilities
+    | StationTraits
     | EvseStatus
     | TransactionStarted
     | TransactionEnded

@@ -18,6 +18,7 @@ class Purpose(enum.StrEnum):
     CLEAR = "clear"
     CAPABILITIES = "capabilities"
     READING = "reading"
+    ESCALATION = "escalation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

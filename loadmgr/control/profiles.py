@@ -9,10 +9,13 @@ Rules
 5. Stations refuse one form and take another; the forms are tried in turn, the usual one first.
 """
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from loadmgr.control.assumption import w_per_a_at_worst
+from loadmgr.control.assumption import LOW_VOLTAGE_RATIO, w_per_a_at_worst
+from loadmgr.control.command import SetProfile
+from loadmgr.control.rung import LeaseForm
 from loadmgr.control.state import Charging, EvseRecord, SiteState, StationRecord
 from loadmgr.control.windows import DAY_S, periods, window_current_a
 from loadmgr.model.ids import ProfileId
@@ -56,6 +59,8 @@ def fallback_a(site: Site, evse: Evse) -> float:
 
 def stack_level(station: StationRecord) -> int:
     """Return the highest stack level that a station takes, as far as is known."""
+    if station.traits is not None and station.traits.stack_level is not None:
+        return station.traits.stack_level
     if station.capabilities is not None and station.capabilities.max_stack_level is not None:
         return max(0, station.capabilities.max_stack_level)
     return STACK_LEVELS[min(station.failsafe_form // 2, len(STACK_LEVELS) - 1)]
@@ -63,10 +68,43 @@ def stack_level(station: StationRecord) -> int:
 
 def rate_unit(station: StationRecord, evse: Evse) -> RateUnit:
     """Return the unit in which an EVSE is limited: A, unless it is DC or the station takes only W."""
-    units = None if station.capabilities is None else station.capabilities.rate_units
+    units = known_units(station)
     if evse.current_type is CurrentType.DC:
         return RateUnit.W if units is None or RateUnit.W in units else RateUnit.A
     return RateUnit.W if units is not None and RateUnit.A not in units and units else RateUnit.A
+
+
+def known_units(station: StationRecord) -> frozenset[RateUnit] | None:
+    """Return the units that a station follows: what is known of its model before what it says; ``None`` if neither."""
+    if station.traits is not None and station.traits.rate_units:
+        return station.traits.rate_units
+    return None if station.capabilities is None else station.capabilities.rate_units
+
+
+def takes_unit(station: StationRecord, unit: RateUnit) -> bool:
+    """Return whether a station may follow a unit, as far as is known."""
+    units = known_units(station)
+    return not units or unit in units
+
+
+def minimum_a(state: SiteState, record: EvseRecord) -> float:
+    """Return the least that makes an EVSE charge [A per phase]: a limit in W is reckoned at the lowest voltage.
+
+    6 A that are said as 1242 W are 5.4 A where the voltage is nominal, and a vehicle pauses there.
+    """
+    evse, unit = record.evse, record.form.unit or rate_unit(state.stations[record.evse.station], record.evse)
+    if unit is RateUnit.A or evse.current_type is CurrentType.DC:
+        return evse.min_a
+    return min(evse.max_a, math.ceil(evse.min_a / LOW_VOLTAGE_RATIO / evse.step_a - 1e-9) * evse.step_a)
+
+
+def usual_form(state: SiteState, record: EvseRecord) -> LeaseForm:
+    """Return the form in which limits are sent to an EVSE as long as nothing else was found to work."""
+    station = state.stations[record.evse.station]
+    known = None if station.traits is None else station.traits.kind
+    flipped = station.lease_form % 2 == 1
+    kind = known or (ProfileKind.RELATIVE if flipped else ProfileKind.ABSOLUTE)
+    return LeaseForm(unit=rate_unit(station, record.evse), kind=kind)
 
 
 def failsafe_profile(state: SiteState, record: EvseRecord, station: StationRecord) -> ChargingProfile:
@@ -116,6 +154,8 @@ def maximum_profile(state: SiteState, station: StationRecord) -> ChargingProfile
     evses = state.site.evses_of(station.station.id)
     record = state.evses[evses[0].id]
     total_a = sum(e.max_a for e in evses)
+    if record.form.purpose is ProfilePurpose.CHARGE_POINT_MAX and record.charging is None:
+        total_a = fallback_a(state.site, record.evse)  # it is the only limit that this station follows
     return ChargingProfile(
         profile_id=ProfileId(MAXIMUM_ID),
         stack_level=stack_level(station),
@@ -139,20 +179,63 @@ def lease_s(state: SiteState, record: EvseRecord, current_a: float) -> int:
 def lease_profile(
     state: SiteState, record: EvseRecord, charging: Charging, current_a: float, *, now: datetime
 ) -> ChargingProfile:
-    """Return the transaction profile that gives an EVSE a current until its lease ends."""
+    """Return the profile that gives an EVSE a current: a lease, unless it only follows limits that stay."""
+    form, usual = record.form, usual_form(state, record)
+    unit = form.unit or usual.unit
+    if form.lasting:
+        return _lasting_profile(state, record, form.purpose, current_a, unit=unit)
     station = state.stations[record.evse.station]
     early_s = int(2 * state.site.timing.clock_skew_s) + EARLY_S
     length_s = lease_s(state, record, current_a)
-    relative = station.lease_form % 2 == 1
+    kind = form.kind or usual.kind or ProfileKind.ABSOLUTE
+    relative = kind is ProfileKind.RELATIVE
     start = None if relative else now.replace(microsecond=0) - timedelta(seconds=early_s)
     elapsed_s = int((now - charging.started).total_seconds()) if relative else early_s
     return ChargingProfile(
         profile_id=ProfileId(LEASE_IDS + record.evse.number),
         stack_level=stack_level(station),
         purpose=ProfilePurpose.TX,
-        kind=ProfileKind.RELATIVE if relative else ProfileKind.ABSOLUTE,
+        kind=kind,
         transaction_id=charging.transaction,
-        schedules=(_schedule(state, record, station, current_a, start=start, duration_s=elapsed_s + length_s),),
+        schedules=(
+            _schedule(state, record, station, current_a, start=start, duration_s=elapsed_s + length_s, unit=unit),
+        ),
+    )
+
+
+def _lasting_profile(
+    state: SiteState, record: EvseRecord, purpose: ProfilePurpose, current_a: float, *, unit: RateUnit | None
+) -> ChargingProfile:
+    """Return a limit without an end, for a station that follows no transaction profiles; it replaces the fail-safe."""
+    station = state.stations[record.evse.station]
+    whole = purpose is ProfilePurpose.CHARGE_POINT_MAX
+    relative = not whole and station.failsafe_form % 2 == 0
+    return ChargingProfile(
+        profile_id=ProfileId(MAXIMUM_ID if whole else FAILSAFE_IDS + record.evse.number),
+        stack_level=stack_level(station),
+        purpose=purpose,
+        kind=ProfileKind.RELATIVE if relative else ProfileKind.ABSOLUTE,
+        schedules=(_schedule(state, record, station, current_a, start=None if relative else LONG_AGO, unit=unit),),
+    )
+
+
+def limit_command(
+    state: SiteState, record: EvseRecord, charging: Charging, current_a: float, *, command_id: int, now: datetime
+) -> SetProfile:
+    """Return the command that limits an EVSE in the form that it follows, and count the write."""
+    evse, purpose = record.evse, record.form.purpose
+    whole = purpose is ProfilePurpose.CHARGE_POINT_MAX
+    if whole:
+        state.stations[evse.station].maximum_writes.append(now)
+    else:
+        record.writes.append(now)
+    if record.form.lasting and purpose not in record.overwritten:
+        record.overwritten = (*record.overwritten, purpose)
+    return SetProfile(
+        id=command_id,
+        station=evse.station,
+        number=0 if whole else evse.number,
+        profile=lease_profile(state, record, charging, current_a, now=now),
     )
 
 
@@ -172,8 +255,9 @@ def _schedule(
     *,
     start: datetime | None,
     duration_s: int | None = None,
+    unit: RateUnit | None = None,
 ) -> ChargingSchedule:
-    unit = rate_unit(station, record.evse)
+    unit = unit or rate_unit(station, record.evse)
     limit = _limit(state, record, unit, current_a)
     return ChargingSchedule(
         unit=unit,

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import allowed_now_a, assumed_of, limit_now_a
-from loadmgr.control.building import Bounds, BuildingEstimate, after_reading
+from loadmgr.control.building import Bounds, BuildingEstimate, after_reading, explained
 from loadmgr.control.energy import with_power, with_register
 from loadmgr.control.holding import measured
 from loadmgr.control.obedience import judge, tolerance_a
 from loadmgr.control.observation import EvseReading, SiteMeterReading
 from loadmgr.control.peaks import fold_power
-from loadmgr.control.sessions import adopt_session, max_power_w
+from loadmgr.control.rung import FORMS
+from loadmgr.control.sessions import adopt_session, max_power_w, restore
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Draw, EvseRecord, MeterRecord, SiteState
 from loadmgr.model.ids import CircuitId
@@ -138,8 +139,14 @@ def _judge(
     for old in followed:
         if before is not None and before.peak_a > old.below_a + slack and draw.peak_a <= old.below_a + slack:
             record.obedience.proven = record.obedience.disobeying_since is None
+    on = record.escalation
     changed = judge(
-        record.obedience, peak_a=draw.peak_a, allowed_a=allowed, max_a=record.evse.max_a, at=at, settings=settings
+        record.obedience,
+        peak_a=draw.peak_a,
+        allowed_a=allowed,
+        max_a=0.0 if on is not None and on.rung not in FORMS else record.evse.max_a,
+        at=at,
+        settings=settings,
     )
     evse = record.evse.id
     if record.obedience.disobeying_since is not None and draw.peak_a > allowed + slack:
@@ -148,15 +155,27 @@ def _judge(
             evse,
             at=at,
             severity=Severity.DANGER,
-            cause=f"{evse} draws {draw.peak_a:.1f} A although it is limited to {allowed:.1f} A",
-            advice="its limit is sent again; meanwhile it counts with its installed maximum. If it goes on, pause or"
-            " switch off the station and look at its own load balancing settings",
+            cause=f"{evse} draws {draw.peak_a:.1f} A although it is limited to {allowed:.1f} A"
+            f"{'' if on is None else f'; it was tried {on.rung.value}'}",
+            advice="it counts with its installed maximum until it obeys; other ways to limit, pause and stop it are"
+            " tried in turn. If it goes on, switch it off and look at its own load balancing settings",
         )
     if changed:
         obeys = record.obedience.disobeying_since is None
+        if not obeys and before is not None:
+            _put_down_to_vehicle(state, record, since=before.at)
         if obeys:
             state.alarms.clear("disobedient", evse, at=at)
+            restore(record, state.stations[record.evse.station], keep=record.form.purpose)
+            record.escalation = None
         state.triggers.append(f"{evse} {'obeys again' if obeys else 'ignores its limit'}")
+
+
+def _put_down_to_vehicle(state: SiteState, record: EvseRecord, *, since: datetime) -> None:
+    above = {c.id for c in state.site.path(record.evse.circuit)}
+    for (circuit, _), estimate in state.buildings.items():
+        if circuit in above:
+            explained(estimate, since=since)
 
 
 def _fold_acceptance(state: SiteState, record: EvseRecord, *, at: datetime, settings: ControlSettings) -> None:

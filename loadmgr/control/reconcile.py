@@ -9,16 +9,17 @@ Rules
 4. Small changes are not sent, and a spent budget of writes holds back every change that safety does not ask for.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from loadmgr.control.assumption import limit_now_a
 from loadmgr.control.circuits import LoadBook
-from loadmgr.control.command import SetProfile, TriggerReading, Urgency
+from loadmgr.control.command import TriggerReading, Urgency
 from loadmgr.control.failsafe import Step
 from loadmgr.control.pending import Purpose
-from loadmgr.control.profiles import fallback_a, lease_end, lease_profile, lease_s
+from loadmgr.control.profiles import fallback_a, lease_end, lease_s, limit_command
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
@@ -34,25 +35,17 @@ PACE_FACTOR = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What an EVSE is to be limited to, and what it may hold now [A per phase].
-
-    Parameters
-    ----------
-    disobeying : bool
-        It ignores its limit: that is sent again and again.
-    """
+    """What an EVSE is to be limited to, and what it may hold now [A per phase]."""
 
     record: EvseRecord
     charging: Charging
     target_a: float
     held_a: float
-    disobeying: bool = False
 
 
 def reconcile(
     state: SiteState,
     targets_a: Mapping[EvseId, float],
-    disobeying_a: Mapping[EvseId, float],
     *,
     book: LoadBook,
     settings: ControlSettings,
@@ -63,14 +56,14 @@ def reconcile(
 
     Parameters
     ----------
-    targets_a, disobeying_a : mapping
-        Setpoints of EVSEs that obey, and of those that do not [A per phase].
+    targets_a : mapping
+        Setpoints of EVSEs that obey [A per phase].
     book : LoadBook
         The load that has to be assumed; what is sent is entered in it.
     first_id : int
         Id of the first command.
     """
-    wishes = _wishes(state, targets_a, disobeying_a, now)
+    wishes = _wishes(state, targets_a, now)
     overfull = set(book.overfull())
     falls, rises = [], []
     for wish in wishes:
@@ -81,10 +74,8 @@ def reconcile(
             falls.append((wish, must))
     steps: list[Step] = []
     for wish, must in falls:
-        urgency = Urgency.SAFETY if must or wish.disobeying else Urgency.ORDINARY
+        urgency = Urgency.SAFETY if must else Urgency.ORDINARY
         steps += _send(state, wish, wish.target_a, book=book, urgency=urgency, now=now, next_id=first_id + len(steps))
-        if wish.disobeying:
-            _wait_before_resend(wish, settings, now)
     unsettled = bool(falls) or any(r.holding.settling or r.holding.doubtful for r in state.evses.values())
     for wish in sorted(rises, key=_raise_order):
         current = _granted_a(state, wish, book=book, unsettled=unsettled, settings=settings, now=now)
@@ -96,14 +87,12 @@ def reconcile(
     return steps
 
 
-def _wishes(
-    state: SiteState, targets_a: Mapping[EvseId, float], disobeying_a: Mapping[EvseId, float], now: datetime
-) -> list[Wish]:
+def _wishes(state: SiteState, targets_a: Mapping[EvseId, float], now: datetime) -> list[Wish]:
     under_way = {p.evse for p in state.pending.values() if p.purpose is Purpose.LEASE}
     out = []
     for evse in state.site.evses:
         record = state.evses[evse.id]
-        target = targets_a.get(evse.id, disobeying_a.get(evse.id))
+        target = targets_a.get(evse.id)
         if target is None or record.charging is None or evse.id in under_way:
             continue
         if record.retry_at is not None and now < record.retry_at:
@@ -114,7 +103,6 @@ def _wishes(
                 charging=record.charging,
                 target_a=target,
                 held_a=limit_now_a(state, record, now),
-                disobeying=evse.id in disobeying_a,
             )
         )
     return out
@@ -149,7 +137,7 @@ def renewal_at(state: SiteState, record: EvseRecord, now: datetime) -> datetime 
 def _is_due(state: SiteState, wish: Wish, *, safety: bool, settings: ControlSettings, now: datetime) -> bool:
     """Return whether a lease that raises nothing is to be sent now."""
     record = wish.record
-    if wish.disobeying or record.holding.volatile or _in_doubt(record):
+    if record.holding.volatile or _in_doubt(record):
         return True
     at = renewal_at(state, record, now)
     if at is not None and at <= now:
@@ -199,6 +187,8 @@ def _granted_a(
 
 
 def _counts_until_s(state: SiteState, wish: Wish, current_a: float, now: datetime) -> float:
+    if wish.record.form.lasting:
+        return math.inf
     timing = state.site.timing
     after_s = lease_s(state, wish.record, current_a) + timing.clock_skew_s + timing.settle_s
     return now.timestamp() + after_s
@@ -217,16 +207,8 @@ def _send(
             current_a = 0.0
     book.take(evse.id, current_a, until_s=until_s)
     _note_on_off(record, current_a, now)
-    record.writes.append(now)
-    profile = lease_profile(state, record, wish.charging, current_a, now=now)
-    command = SetProfile(
-        id=next_id,
-        station=evse.station,
-        number=evse.number,
-        profile=profile,
-        urgency=urgency,
-        reason=f"{wish.held_a:g} A to {current_a:g} A",
-    )
+    command = limit_command(state, record, wish.charging, current_a, command_id=next_id, now=now)
+    command = replace(command, urgency=urgency, reason=f"{wish.held_a:g} A to {current_a:g} A")
     return [(command, Purpose.LEASE, evse.id)]
 
 
@@ -235,13 +217,6 @@ def _note_on_off(record: EvseRecord, current_a: float, now: datetime) -> None:
         record.on_since, record.off_since = record.on_since or now, None
     else:
         record.on_since, record.off_since = None, record.off_since or now
-
-
-def _wait_before_resend(wish: Wish, settings: ControlSettings, now: datetime) -> None:
-    obedience = wish.record.obedience
-    wait_s = settings.resend_s * min(8, 2**obedience.resends)
-    obedience.resends += 1
-    wish.record.retry_at = now + timedelta(seconds=wait_s)
 
 
 def _readings_to_ask(state: SiteState, *, now: datetime, next_id: int) -> list[Step]:

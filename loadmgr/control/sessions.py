@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 
 from loadmgr.control.energy import Ledger, with_register
 from loadmgr.control.observation import EvseReading, EvseState, SessionDeclared, TransactionStarted, VehicleDeclared
+from loadmgr.control.rung import LeaseForm
 from loadmgr.control.state import Charging, EndedSession, EvseRecord, SiteState, StationRecord
 from loadmgr.model.ids import TransactionId
+from loadmgr.model.profile import ProfilePurpose
 from loadmgr.model.session import EnergyNeed, VehicleLimits
 
 QUEUED_S = 60
@@ -69,12 +71,25 @@ def end_session(
     if record.state in (EvseState.CHARGING, EvseState.SUSPENDED_BY_STATION, EvseState.SUSPENDED_BY_VEHICLE):
         record.state, record.state_since = EvseState.FINISHING, at
     record.holding.transaction_over()
+    restore(record, station, keep=None)
+    if record.escalation is not None:
+        record.escalation, record.form = None, LeaseForm()
+        record.holding.ignores(())
     record.phases_seen, record.phases_hint, record.telling_readings = None, None, 0
     record.accepts_a, record.accepts_since, record.low_readings = None, None, 0
     record.on_since, record.off_since = None, None
     record.state_of_charge_ratio = None
     record.refusals, record.retry_at = 0, None
     state.triggers.append(f"session at {record.evse.id} ended")
+
+
+def restore(record: EvseRecord, station: StationRecord, *, keep: ProfilePurpose | None) -> None:
+    """Have the fail-safe and the station maximum set again where limits took their place, but for one to be kept."""
+    if ProfilePurpose.TX_DEFAULT in record.overwritten and keep is not ProfilePurpose.TX_DEFAULT:
+        record.holding.reinstall = True
+    if ProfilePurpose.CHARGE_POINT_MAX in record.overwritten and keep is not ProfilePurpose.CHARGE_POINT_MAX:
+        station.maximum_asked = False
+    record.overwritten = tuple(p for p in record.overwritten if p is keep)
 
 
 def declare(state: SiteState, record: EvseRecord, seen: SessionDeclared) -> None:
@@ -142,6 +157,7 @@ def _open(
             apply_declaration(charging, waiting)
         record.declared = None
     record.charging = charging
+    record.changed_at = at  # what it draws now says nothing yet of what it is about to draw
     record.holding.touched()
     state.triggers.append(f"session at {record.evse.id} began")
 

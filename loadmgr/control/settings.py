@@ -24,6 +24,8 @@ class ControlSettings:
     departure_margin_s, departure_margin_ratio
         How long before its departure a vehicle is planned to have its energy [s], and what is added as a share of the
         time that it has yet to charge at full power.
+    urgent_s : int
+        Within its priority class a vehicle that has less time than this to spare goes first [s].
     min_on_s, min_off_s : int
         How long a vehicle stays on, or paused, before that is changed without need [s].
     change_a : float
@@ -36,6 +38,8 @@ class ControlSettings:
         How long, and in how many readings, a station that disobeyed has to obey before it is trusted again.
     resend_s : int
         How long to wait before a limit that was refused, lost or ignored is sent again [s].
+    quarantine_s : int
+        How long an EVSE that had to be paused or taken out of service stays so before it is tried again [s].
     tx_writes_per_day : int
         Budget of transaction profiles per EVSE and day, which changes that safety does not ask for keep to.
     allocation : AllocationOptions
@@ -51,6 +55,7 @@ class ControlSettings:
     need_wh: float = 15_000.0
     departure_margin_s: int = 1200
     departure_margin_ratio: float = 0.25
+    urgent_s: int = 900
     min_on_s: int = 600
     min_off_s: int = 300
     change_a: float = 1.0
@@ -60,6 +65,7 @@ class ControlSettings:
     proving_s: int = 300
     proving_readings: int = 3
     resend_s: int = 30
+    quarantine_s: int = 1800
     tx_writes_per_day: int = 40
     allocation: AllocationOptions = field(default_factory=lambda: AllocationOptions(milp_evses=0))
 

@@ -19,9 +19,11 @@ from loadmgr.control.obedience import Obedience
 from loadmgr.control.observation import EvseState, LimitChanged, SessionDeclared, StationCapabilities
 from loadmgr.control.peaks import PeakMemory
 from loadmgr.control.pending import Pending
+from loadmgr.control.rung import Escalation, LeaseForm
+from loadmgr.control.traits import StationTraits
 from loadmgr.control.windows import Window
 from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
-from loadmgr.model.profile import OcppVersion
+from loadmgr.model.profile import OcppVersion, ProfilePurpose
 from loadmgr.model.series import StepFunction
 from loadmgr.model.session import EnergyNeed, VehicleLimits
 from loadmgr.model.tariff import Tariff
@@ -96,7 +98,8 @@ class EvseRecord:
     low_readings : int
         Readings in a row that showed less than was offered.
     changed_at : datetime, optional
-        When a limit was last sent or acknowledged: readings before that, and while it settles, say nothing of it.
+        When a limit was last sent or acknowledged, or its session began: readings before that, and while it settles,
+        say nothing of it.
     on_since, off_since : datetime, optional
         When its setpoint last went above 0, or to 0.
     refusals : int
@@ -105,6 +108,14 @@ class EvseRecord:
         Not before that is the same limit sent again.
     writes : deque of datetime
         When transaction profiles were sent during the last day.
+    escalation : Escalation, optional
+        How far its disobedience was answered.
+    form : LeaseForm
+        How its limits are sent.
+    overwritten : tuple of ProfilePurpose
+        Standing profiles in whose place a limit was sent.
+    out_of_service : bool
+        This controller took it out of service.
     """
 
     evse: Evse
@@ -130,6 +141,10 @@ class EvseRecord:
     refusals: int = 0
     retry_at: datetime | None = None
     asked_reading_at: datetime | None = None
+    escalation: Escalation | None = None
+    form: LeaseForm = field(default_factory=LeaseForm)
+    out_of_service: bool = False
+    overwritten: tuple[ProfilePurpose, ...] = ()
     writes: deque[datetime] = field(default_factory=deque)
 
 
@@ -153,6 +168,10 @@ class StationRecord:
         How often it refused a profile for its form: the next form is tried.
     retry_at : datetime, optional
         Not before that is the set-up tried again.
+    traits : StationTraits, optional
+        What is known of its model.
+    maximum_writes : deque of datetime
+        When station maxima were sent during the last day.
     ended : deque of TransactionId
     """
 
@@ -164,6 +183,7 @@ class StationRecord:
     disconnected_at: datetime | None = None
     heard_at: datetime | None = None
     capabilities: StationCapabilities | None = None
+    traits: StationTraits | None = None
     capabilities_asked: bool = False
     maximum_asked: bool = False
     mismatches: int = 0
@@ -171,6 +191,7 @@ class StationRecord:
     failsafe_form: int = 0
     lease_form: int = 0
     retry_at: datetime | None = None
+    maximum_writes: deque[datetime] = field(default_factory=deque)
     ended: deque[TransactionId] = field(default_factory=lambda: deque(maxlen=ENDED_REMEMBERED))
 
 
@@ -190,6 +211,10 @@ class SiteState:
     ----------
     ended : list of EndedSession
         Sessions that ended since the last decision.
+    started : datetime, optional
+        The first decision.
+    helpless_since : dict
+        Rows of limits that are exceeded although everybody who obeys is at his lowest, by name.
     stirred : bool
         Something was observed since the last decision that may change it; most readings do not.
     triggers : list of str
@@ -211,5 +236,7 @@ class SiteState:
     alarms: AlarmBook = field(default_factory=AlarmBook)
     ended: list[EndedSession] = field(default_factory=list)
     triggers: list[str] = field(default_factory=list)
+    started: datetime | None = None
+    helpless_since: dict[str, datetime] = field(default_factory=dict)
     stirred: bool = True
     last_at: datetime | None = None

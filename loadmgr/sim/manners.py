@@ -7,14 +7,20 @@ Rules kept here
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from loadmgr.composite.store import ProfileStore
+from loadmgr.model.profile import ChargingProfile, ProfileKind, ProfilePurpose, RateUnit
 from loadmgr.sim.bay import Bay
 
 if TYPE_CHECKING:
     from loadmgr.sim.station import SimStation
+
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class Rudeness(enum.StrEnum):
@@ -26,6 +32,20 @@ class Rudeness(enum.StrEnum):
     DROPS_LINK = "drops_link"
     ANSWERS_LATE = "answers_late"
     LIES = "lies"
+    FOLLOWS_DEFAULTS_ONLY = "follows_defaults_only"
+    FOLLOWS_MAXIMA_ONLY = "follows_maxima_only"
+    FOLLOWS_WATTS_ONLY = "follows_watts_only"
+    FOLLOWS_RELATIVE_ONLY = "follows_relative_only"
+    FOLLOWS_PAUSES_ONLY = "follows_pauses_only"
+
+
+FOLLOWED: dict[Rudeness, Callable[[ChargingProfile], bool]] = {
+    Rudeness.FOLLOWS_DEFAULTS_ONLY: lambda p: p.purpose is not ProfilePurpose.TX,
+    Rudeness.FOLLOWS_MAXIMA_ONLY: lambda p: p.purpose is ProfilePurpose.CHARGE_POINT_MAX,
+    Rudeness.FOLLOWS_WATTS_ONLY: lambda p: p.schedules[0].unit is RateUnit.W,
+    Rudeness.FOLLOWS_RELATIVE_ONLY: lambda p: p.kind is ProfileKind.RELATIVE,
+}
+"""Which of the profiles that it holds a station follows: quirks 1, 2, 7, 11 and 18."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +85,23 @@ class Manners:
 
     def limit_a(self, bay: Bay) -> float:
         """Return what an EVSE is offered: what it is entitled to, or all it has where limits are ignored."""
-        if self._is(Rudeness.IGNORES_LIMITS):
+        pauses = self._is(Rudeness.FOLLOWS_PAUSES_ONLY) and bay.entitled_a >= bay.outlet.evse.min_a
+        if self._is(Rudeness.IGNORES_LIMITS) or pauses:
             return bay.outlet.evse.max_a
         return bay.entitled_a
+
+    def followed(self, store: ProfileStore, number: int) -> ProfileStore:
+        """Return the profiles that the station follows, of those that it holds."""
+        follows = None if self.current is None else FOLLOWED.get(self.current.behaviour)
+        if follows is None:
+            return store
+        out, transaction = ProfileStore(store.settings), store.transaction(number)
+        if transaction is not None:
+            out.start_transaction(transaction, now=transaction.started_at)
+        for held in store.profiles:
+            if follows(held.profile):
+                out.load(held.evse_id, held.profile, now=transaction.started_at if transaction else LONG_AGO)
+        return out
 
     @property
     def answer_delay_s(self) -> float:
@@ -91,7 +125,7 @@ class Manners:
                     await station.reboot(down_s=spell.for_s, forget=not station.keeps_profiles)
                 case Rudeness.DROPS_LINK:
                     await station.drop_link(down_s=spell.for_s)
-                case Rudeness.IGNORES_LIMITS | Rudeness.ANSWERS_LATE | Rudeness.LIES:
+                case _:
                     station.refresh_all()
                     await station.clock.sleep_until(spell.at_s + spell.for_s)
             self.current = None

@@ -153,7 +153,7 @@ class SimStation:
 
     def _entitle(self, bay: Bay, now: datetime, now_s: float) -> float | None:
         """Work out what the profiles allow an EVSE now; return when that next changes [s]."""
-        evse, limit = bay.outlet.evse, self.store.limit_at(bay.number, now)
+        evse, limit = bay.outlet.evse, self.manners.followed(self.store, bay.number).limit_at(bay.number, now)
         if limit.limit_a is None:
             bay.entitled_a = evse.max_a
         else:

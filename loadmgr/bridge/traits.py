@@ -1,0 +1,36 @@
+"""What the link knows of a station's model, in the words of the controller."""
+
+from datetime import datetime
+
+from loadmgr.control.traits import PauseMode, StationTraits
+from loadmgr.model.ids import StationId
+from loadmgr.model.profile import ProfileKind, RateUnit
+from ocpp_link.station_profile import StationProfile
+
+
+def traits_of(profile: StationProfile, *, station: StationId, at: datetime) -> StationTraits:
+    """Return what is known of a station's model as an observation.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> known = StationProfile(rate_units=("W",), pause_mode="remote_stop", zero_ok=False)
+    >>> traits = traits_of(known, station=StationId("S1"), at=datetime(2024, 1, 1, tzinfo=UTC))
+    >>> traits.pause_mode, traits.zero_ok
+    (<PauseMode.REMOTE_STOP: 'remote_stop'>, False)
+    """
+    units = profile.rate_units
+    return StationTraits(
+        at=at,
+        station=station,
+        rate_units=None if units is None else frozenset(RateUnit(unit) for unit in units),
+        kind=None if profile.profile_kind is None else ProfileKind(profile.profile_kind),
+        stack_level=profile.stack_level,
+        max_periods=profile.max_periods,
+        takes_tx=profile.tx_profile,
+        takes_tx_default=profile.tx_default_profile,
+        takes_maximum=profile.station_max_profile,
+        zero_ok=profile.zero_ok,
+        pause_mode=None if profile.pause_mode is None else PauseMode(profile.pause_mode),
+        change_availability=profile.change_availability,
+    )

@@ -1,0 +1,46 @@
+"""What comes from outside the site: limits that somebody else sets, with a dead man.
+
+Rules
+-----
+1. A limit is a fact, told by a source and good until it ends, is taken away, or its source falls silent.
+2. What a source says of itself (when it spoke) is carried beside the time of arrival, for the evidence.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from loadmgr.model.ids import CircuitId
+from loadmgr.model.topology import PhaseLimits
+from loadmgr.model.units import require_utc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged:
+    """A limit from outside on a circuit, beside those of the site file; each source has one limit on each circuit.
+
+    Parameters
+    ----------
+    limit_a, limit_w : optional
+        The limit; both ``None`` takes it away.
+    until : datetime, optional
+        When it ends by itself; ``None`` is when it is taken away.
+    heartbeat_s : float, optional
+        The source repeats itself at least this often [s]; when it falls silent for longer, the limits below hold.
+    silent_limit_a, silent_limit_w : optional
+        What holds when the source is silent; both ``None`` keeps the limit as it was.
+    """
+
+    at: datetime
+    circuit: CircuitId
+    source: str
+    limit_a: PhaseLimits | None = None
+    limit_w: float | None = None
+    until: datetime | None = None
+    heartbeat_s: float | None = None
+    silent_limit_a: PhaseLimits | None = None
+    silent_limit_w: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+        if self.until is not None:
+            object.__setattr__(self, "until", require_utc(self.until, name="until"))

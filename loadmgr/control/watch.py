@@ -1,0 +1,86 @@
+"""What the controller watches beside its decisions: stations that never came, and circuits that nobody can relieve."""
+
+from datetime import datetime
+
+from loadmgr.control.alarm import Severity
+from loadmgr.control.assumption import Assumed, standing_of
+from loadmgr.control.circuits import LoadBook
+from loadmgr.control.state import SiteState
+from loadmgr.model.ids import EvseId
+from loadmgr.model.units import CURRENT_TOLERANCE_A
+
+UNSEEN_S = 60
+"""Stations have so long to connect after the start before it is an alarm [s]."""
+
+
+def alarm_unseen(state: SiteState, now: datetime) -> None:
+    """Say which stations were never connected: each takes its installed maximum from all others."""
+    state.started = state.started or now
+    waited = (now - state.started).total_seconds() >= UNSEEN_S
+    for station in state.stations.values():
+        name = station.station.id
+        if station.seen:
+            state.alarms.clear("never seen", name, at=now)
+        elif waited:
+            state.alarms.raise_alarm(
+                "never seen",
+                name,
+                at=now,
+                severity=Severity.WARNING,
+                cause=f"station {name} was never connected since the start; it counts with its installed maximum",
+                advice="connect it, or take it out of the site file while it is switched off",
+            )
+
+
+def alarm_overfull(
+    state: SiteState,
+    book: LoadBook,
+    *,
+    targets_a: dict[EvseId, float],
+    assumed: dict[EvseId, Assumed],
+    now: datetime,
+) -> None:
+    """Say so where what has to be assumed exceeds a limit although everything that obeys is at its lowest."""
+    site = state.site
+    overfull = set(book.overfull())
+    if not overfull and not state.helpless_since:
+        return
+    for row in range(len(book.rows.circuits)):
+        name = book.rows.name(row)
+        drawing = book.drawing_now(row)
+        helpless = row in overfull and all(targets_a.get(e, 0.0) <= CURRENT_TOLERANCE_A for e in drawing)
+        if not helpless:
+            state.helpless_since.pop(name, None)
+            state.alarms.clear("not enough room", name, at=now)
+            continue
+        since = state.helpless_since.setdefault(name, now)
+        if (now - since).total_seconds() < site.timing.reaction_time_s:
+            continue  # stations that connect are set up within seconds
+        heaviest = ", ".join(_assumed_in_words(state, assumed, e, now) for e in drawing[:4])
+        state.alarms.raise_alarm(
+            "not enough room",
+            name,
+            at=now,
+            severity=Severity.WARNING,
+            cause=f"{name}: {float(book.load[row].max()):.1f} have to be assumed of {float(book.rows.limit[row]):g}"
+            f" at {site.name}{f': {heaviest}' if heaviest else ''}",
+            advice="nobody is given more there until it fits; connect what is offline, or look at who disobeys",
+        )
+
+
+def is_helpless(state: SiteState, book: LoadBook, evse: EvseId, now: datetime) -> bool:
+    """Return whether a circuit of an EVSE is beyond its limit for longer than the reaction time, whatever others do.
+
+    Only what may flow now counts: leases that would run out one day are renewed.
+    """
+    for row in book.rows_of(evse):
+        since = state.helpless_since.get(book.rows.name(row))
+        lasting = since is not None and (now - since).total_seconds() >= state.site.timing.reaction_time_s
+        if lasting and book.load[row, 0] > book.rows.limit[row] + CURRENT_TOLERANCE_A:
+            return True
+    return False
+
+
+def _assumed_in_words(state: SiteState, assumed: dict[EvseId, Assumed], evse: EvseId, now: datetime) -> str:
+    amps = assumed[evse].envelope.at(now.timestamp())
+    return f"{evse} {amps:g} A ({standing_of(state, state.evses[evse])})"
