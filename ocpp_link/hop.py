@@ -29,6 +29,8 @@ class HopCall:
     """Takes the answer, read and as it came."""
     given_up: Callable[[], None]
     """Told when no answer came in time."""
+    timeout_s: float | None = None
+    """How long to wait for an answer [s]; the hop's default if absent."""
 
 
 class Hop:
@@ -86,7 +88,8 @@ class Hop:
     def _next(self) -> None:
         if self._pending is None and self._queue:
             _, _, self._pending = heapq.heappop(self._queue)
-            self._watcher = asyncio.create_task(self._watch(self._clock.now_s() + self._timeout_s))
+            timeout_s = self._timeout_s if self._pending.timeout_s is None else self._pending.timeout_s
+            self._watcher = asyncio.create_task(self._watch(self._clock.now_s() + timeout_s))
             self._write(self._pending.text)
 
     def _clear(self) -> None:

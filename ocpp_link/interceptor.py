@@ -1,9 +1,11 @@
 """What a Local Controller asks of whoever decides about relayed messages, and of whoever stands in for a lost CSMS."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ocpp_link import frames
+from ocpp_link.dialect import Fault
 
 if TYPE_CHECKING:
     from ocpp_link.proxy import RelayedStation
@@ -22,26 +24,61 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """Answer a call here, as soon as the answer is known; the other end never sees it."""
+
+    payload: Awaitable[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Let a call through with another payload, under its own id."""
 
     payload: dict[str, Any]
 
 
-Verdict = Pass | Answer | Change
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer a call with a CALLERROR; the other end never sees it."""
+
+    fault: Fault
+    description: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+Verdict = Pass | Answer | Later | Change | Refuse
 
 
 class Interceptor(Protocol):
     """What a Local Controller sees and holds. All methods return at once."""
 
+    def holds(self, action: str) -> bool:
+        """Tell whether a call of the CSMS with this action must never reach the station unread.
+
+        One that breaks its schema, or that hides its name, is refused then instead of relayed.
+        """
+
     def on_connect(self, station: "RelayedStation") -> None:
         """Take note of a station, connected to both ends."""
+
+    def on_upstream(self, station: "RelayedStation", *, connected: bool) -> None:
+        """Take note that the CSMS of a station that goes on without it is lost, or back."""
 
     def on_csms_call(self, station: "RelayedStation", action: str, payload: dict[str, Any]) -> Verdict:
         """Decide about a call of the CSMS."""
 
     def on_station_call(self, station: "RelayedStation", action: str, payload: dict[str, Any]) -> Verdict:
-        """Decide about a call of the station: what control must see comes by here."""
+        """Decide about a call of the station: what control must see comes by here, mended where that was needed."""
+
+    def on_csms_reply(
+        self, station: "RelayedStation", action: str, payload: dict[str, Any], reply: dict[str, Any] | None
+    ) -> None:
+        """Take note of what a station's call was answered; ``None``: refused, or not at all."""
+
+    def on_station_reply(
+        self, station: "RelayedStation", action: str, payload: dict[str, Any], reply: dict[str, Any] | None
+    ) -> None:
+        """Take note of what a call of the CSMS was answered; ``None``: refused, or not at all."""
 
     def on_disconnect(self, station: "RelayedStation", reason: str) -> None:
         """Take note of the end."""

@@ -8,26 +8,22 @@ and queues; or a `Standin` answers the station until the CSMS is back.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from ocpp_link import frames, schemas
+from ocpp_link import frames
+from ocpp_link.boot import Registration
 from ocpp_link.clock import Clock
-from ocpp_link.dialect import Version, error_code
-from ocpp_link.errors import (
-    CallRejected,
-    CallTimeout,
-    ConnectionLost,
-    InvalidRequest,
-    InvalidResponse,
-    OcppError,
-)
+from ocpp_link.dialect import Fault, Version
+from ocpp_link.errors import ConnectionLost, NotAllowedYetError, OcppError
 from ocpp_link.hop import Hop, HopCall, Reply
-from ocpp_link.interceptor import Answer, Change, Interceptor, Pass, Standin, Verdict
+from ocpp_link.interceptor import Answer, Change, Interceptor, Later, Pass, Refuse, Standin, Verdict
 from ocpp_link.outbox import Priority
-from ocpp_link.protocol import new_message_id
+from ocpp_link.proxy_judge import Judge, answer_text, payload_of, refusal_text
+from ocpp_link.proxy_own_calls import OwnCall, own_call
+from ocpp_link.proxy_side import Side
 from ocpp_link.wire import WebSocket
+from ocpp_link.wirelog import Tap
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +47,11 @@ class RelayedStation:
         How long an end may take to answer [s].
     standin
         Who answers the station when the CSMS is lost; without one, the station is closed then.
+    tap
+        Gets every text to and from the station.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that meets in one station
         self,
         *,
         identity: str,
@@ -63,18 +61,33 @@ class RelayedStation:
         interceptor: Interceptor,
         call_timeout_s: float = 30.0,
         standin: Standin | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self.id = identity
         self.version: Version = version
         self.clock = clock
         self._interceptor = interceptor
+        self._judge = Judge(self, interceptor)
         self._standin = standin
         self._call_timeout_s = call_timeout_s
-        self._down = _Side(self, down, self._from_station)
+        self._down = Side(
+            self,
+            down,
+            self._from_station,
+            tap=None if tap is None else lambda direction, text: tap(identity, direction, text),
+        )
         self._to_station = Hop(self._down.write, clock=clock, timeout_s=call_timeout_s)
-        self._up: _Side | None = None  # with the hop to it: both or neither
+        self._up: Side | None = None  # with the hop to it: both or neither
         self._to_csms: Hop | None = None
         self._ended = False
+        self._registration = Registration()
+        self._booting = False
+        self._answering: set[asyncio.Task[None]] = set()
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether the station takes calls of ours: its boot is not under way, pending or rejected."""
+        return self.connected and not self._booting and self._registration.status in (None, "Accepted")
 
     @property
     def connected(self) -> bool:
@@ -110,10 +123,11 @@ class RelayedStation:
             up.close(UPSTREAM_LOST, "station lost")
             return
         self._take(up)
+        self._interceptor.on_upstream(self, connected=True)
         self._take_early(up, early)
 
     def _take(self, up: WebSocket) -> None:
-        self._up = _Side(self, up, self._from_csms)
+        self._up = Side(self, up, self._from_csms)
         self._to_csms = Hop(self._up.write, clock=self.clock, timeout_s=self._call_timeout_s)
 
     def _take_early(self, up: WebSocket, early: Sequence[bytes]) -> None:
@@ -122,27 +136,46 @@ class RelayedStation:
         if not up.is_open:
             self.lose_upstream()  # it hung up before anybody listened
 
-    def lose_upstream(self) -> None:
-        """Do without the CSMS: what it was asked and has not answered goes to the stand-in, or everything ends."""
+    def lose_upstream(self, *, unanswered: Callable[[], None] | None = None) -> None:
+        """Do without the CSMS: what it was asked and has not answered goes to the stand-in, or everything ends.
+
+        Parameters
+        ----------
+        unanswered
+            Deals with the call that showed it, before those that waited behind it.
+        """
         side, hop = self._up, self._to_csms
         if self._standin is None:
             self.end(UPSTREAM_LOST, "CSMS lost")
         elif side is not None and hop is not None:
             self._up = self._to_csms = None
             self._standin.upstream_lost(self)
+            self._interceptor.on_upstream(self, connected=False)
+            if unanswered is not None:
+                unanswered()
             hop.end()
             side.socket.close(UPSTREAM_LOST, "not answering")
 
     async def call(
-        self, action: str, payload: dict[str, Any], *, priority: Priority = Priority.NORMAL
+        self,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        timeout_s: float | None = None,
+        priority: Priority = Priority.NORMAL,
     ) -> dict[str, Any]:
         """Ask the station something of our own; the CSMS does not notice.
 
         Raises
         ------
         InvalidRequest, CallRejected, InvalidResponse, CallTimeout, ConnectionLost
+        NotAllowedYetError
+            The station's boot is under way, pending or rejected, and this has to wait; nothing was sent.
         """
-        return await self._own_call(self._to_station, action, payload, priority)
+        if self._booting or not self._registration.may_send(action):
+            raise NotAllowedYetError(f"{self.id}: its boot is not accepted, {action} has to wait")
+        asked = OwnCall(action=action, payload=payload, priority=priority, timeout_s=timeout_s)
+        return await self._own_call(self._to_station, asked)
 
     async def call_csms(self, action: str, payload: dict[str, Any], *, check: bool = True) -> dict[str, Any]:
         """Tell the CSMS something in the station's name, for example ReportChargingProfiles of held profiles.
@@ -158,7 +191,8 @@ class RelayedStation:
         ------
         InvalidRequest, CallRejected, InvalidResponse, CallTimeout, ConnectionLost
         """
-        return await self._own_call(self._to_csms, action, payload, Priority.NORMAL, check=check)
+        asked = OwnCall(action=action, payload=payload, priority=Priority.NORMAL, check=check)
+        return await self._own_call(self._to_csms, asked)
 
     def end(self, code: int, reason: str) -> None:
         """Close both ends."""
@@ -170,97 +204,127 @@ class RelayedStation:
         for hop in (self._to_station, self._to_csms):
             if hop is not None:
                 hop.end()
+        for task in self._answering:
+            task.cancel()
         for side in (self._down, self._up):
             if side is not None:
                 side.socket.close(code, reason)
         self._interceptor.on_disconnect(self, reason)
 
-    async def _own_call(
-        self, hop: Hop | None, action: str, payload: dict[str, Any], priority: Priority, *, check: bool = True
-    ) -> dict[str, Any]:
+    async def _own_call(self, hop: Hop | None, call: OwnCall) -> dict[str, Any]:
         if self._ended or hop is None:
             raise ConnectionLost(f"{self.id} is not connected")
-        fault = schemas.first_fault(self.version, action, payload, response=False) if check else None
-        if fault is not None:
-            raise InvalidRequest(f"{action}: {fault.description}")
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        message_id = new_message_id()
+        gone = lambda: self._ended or hop not in (self._to_station, self._to_csms)  # noqa: E731
+        return await own_call(hop, call, version=self.version, gone=gone)
 
-        def answered(reply: Reply, _text: bytes) -> None:
-            if answer.done():
-                return
-            outcome = self._read_answer(action, reply)
-            if isinstance(outcome, OcppError):
-                answer.set_exception(outcome)
-            else:
-                answer.set_result(outcome)
-
-        def given_up() -> None:
-            if not answer.done():
-                gone = self._ended or hop not in (self._to_station, self._to_csms)
-                lost = ConnectionLost(f"{self.id} is gone") if gone else CallTimeout(f"no answer to {action}")
-                answer.set_exception(lost)
-
-        text = frames.serialise(frames.Call(message_id, action, payload))
-        call = HopCall(message_id=message_id, text=text, priority=priority, answered=answered, given_up=given_up)
-        hop.push(call)
-        return await answer
-
-    def _read_answer(self, action: str, reply: Reply) -> dict[str, Any] | OcppError:
-        if isinstance(reply, frames.CallError):
-            return CallRejected(reply.code, reply.description, reply.details)
-        fault = schemas.first_fault(self.version, action, reply.payload, response=True)
-        return reply.payload if fault is None else InvalidResponse(f"{action}: {fault.description}")
+    # From the station.
 
     def _from_station(self, text: bytes) -> None:
         call = frames.parse(text)
         if not isinstance(call, frames.Call):
             self._pass_on(call, text, backward=self._to_station, other=self._up)
             return
-        match self._judge(self._interceptor.on_station_call, call):
-            case Answer(payload):
-                self._down.write(self._answer(call, payload))
-            case Change(payload):
-                self._ask_csms(call._replace(payload=payload), None)
+        if call.action == "BootNotification":
+            self._booting = True
+        verdict, read = self._judge.of_station(call)
+        match verdict:
             case Pass():
-                self._ask_csms(call, text)
+                self._ask_csms(call, text, read)
+            case Change(payload):
+                self._ask_csms(call._replace(payload=payload), None, read)
+            case _:
+                self._answer_here(self._down, call, verdict)
 
-    def _ask_csms(self, call: frames.Call, text: bytes | None) -> None:
+    def _ask_csms(self, call: frames.Call, text: bytes | None, read: dict[str, Any] | None) -> None:
         """Relay a station's call, or have it answered in the CSMS's place; ``text`` is how it came, if it goes so."""
         answer = self._standin.answer(call) if self._standin is not None else None
         if answer is not None:
             self._down.write(answer)
+            self._csms_answered(call, read, frames.parse(answer))
         elif self._to_csms is not None:
             onward = call if self._standin is None else self._standin.for_csms(call)
-            as_it_came = text if onward is call else None
-            self._to_csms.push(self._relayed(onward, as_it_came, self._down, lambda: self._not_answered(call)))
 
-    def _not_answered(self, call: frames.Call) -> None:
-        logger.info("%s: no answer to %s", self.id, call.action)
-        if self._to_csms is None and not self._ended:
-            self._ask_csms(call, None)
+            def answered(reply: Reply, reply_text: bytes) -> None:
+                self._down.write(reply_text)
+                self._csms_answered(call, read, reply)
+
+            self._to_csms.push(
+                HopCall(
+                    message_id=call.message_id,
+                    text=text if text is not None and onward is call else frames.serialise(onward),
+                    priority=Priority.INTERACTIVE,
+                    answered=answered,
+                    given_up=lambda: self._not_answered(call, read),
+                )
+            )
+
+    def _not_answered(self, call: frames.Call, read: dict[str, Any] | None) -> None:
+        logger.info("%s: the CSMS has not answered %s", self.id, call.action)
+        if self._ended:
+            return
+        if self._standin is None:
+            self._csms_answered(call, read, None)
+        elif self._to_csms is None:
+            self._ask_csms(call, None, read)
+        else:  # a CSMS that answers nothing is as good as lost
+            self.lose_upstream(unanswered=lambda: self._ask_csms(call, None, read))
+
+    def _csms_answered(
+        self, call: frames.Call, read: dict[str, Any] | None, reply: frames.Frame | frames.BadFrame | None
+    ) -> None:
+        payload = payload_of(reply)
+        if call.action == "BootNotification":
+            self._booting = False
+            if payload is not None:
+                self._registration = self._registration.booted(str(payload.get("status")))
+        self._judge.csms_replied(call, read, payload)
+
+    # From the CSMS.
 
     def _from_csms(self, text: bytes) -> None:
         call = frames.parse(text)
         if not isinstance(call, frames.Call):
-            self._pass_on(call, text, backward=self._to_csms, other=self._down)
+            if not self._judge.drops(call, text):
+                self._pass_on(call, text, backward=self._to_csms, other=self._down)
             return
         asker = self._up
         if asker is None:
             return
         ours = call if self._standin is None else self._standin.for_station(call)
-        as_it_came = text if ours is call else None
-        match self._judge(self._interceptor.on_csms_call, ours):
-            case Answer(payload):
-                asker.write(self._answer(ours, payload))
-                return
+        verdict = self._judge.of_csms(ours, text)
+        match verdict:
+            case Pass():
+                self._ask_station(ours, text if ours is call else None, asker)
             case Change(payload):
-                ours, as_it_came = ours._replace(payload=payload), None
-        missed = lambda: logger.info("%s: no answer to %s", self.id, ours.action)  # noqa: E731
-        self._to_station.push(self._relayed(ours, as_it_came, asker, missed))
+                self._ask_station(ours._replace(payload=payload), None, asker)
+            case _:
+                self._answer_here(asker, ours, verdict)
+
+    def _ask_station(self, call: frames.Call, text: bytes | None, asker: Side) -> None:
+        """Relay a call of the CSMS; ``text`` is how it came, if it goes so."""
+
+        def answered(reply: Reply, reply_text: bytes) -> None:
+            asker.write(reply_text)
+            self._judge.station_replied(call, payload_of(reply))
+
+        def given_up() -> None:
+            logger.info("%s: the station has not answered %s", self.id, call.action)
+            self._judge.station_replied(call, None)
+
+        self._to_station.push(
+            HopCall(
+                message_id=call.message_id,
+                text=frames.serialise(call) if text is None else text,
+                priority=Priority.INTERACTIVE,
+                answered=answered,
+                given_up=given_up,
+            )
+        )
+
+    # Private methods.
 
     def _pass_on(
-        self, frame: frames.Frame | frames.BadFrame, text: bytes, *, backward: Hop | None, other: "_Side | None"
+        self, frame: frames.Frame | frames.BadFrame, text: bytes, *, backward: Hop | None, other: Side | None
     ) -> None:
         """Take what is no call: an answer goes to whoever asked, anything else to the other end as it is."""
         if (
@@ -272,102 +336,33 @@ class RelayedStation:
         if other is not None:
             other.write(text)
 
-    @staticmethod
-    def _relayed(call: frames.Call, text: bytes | None, asker: "_Side", given_up: Callable[[], None]) -> HopCall:
-        return HopCall(
-            message_id=call.message_id,
-            text=frames.serialise(call) if text is None else text,
-            priority=Priority.INTERACTIVE,
-            answered=lambda _reply, reply_text: asker.write(reply_text),
-            given_up=given_up,
-        )
+    def _answer_here(self, asker: Side, call: frames.Call, verdict: Verdict) -> None:
+        match verdict:
+            case Answer(payload):
+                asker.write(answer_text(self.version, call, payload))
+            case Refuse():
+                asker.write(refusal_text(self.version, call, verdict))
+            case Later(payload):
+                task = asyncio.create_task(self._answer_later(asker, call, payload))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
 
-    def _judge(self, judge: Callable[["RelayedStation", str, dict[str, Any]], Verdict], frame: frames.Call) -> Verdict:
-        """Ask the interceptor about a valid call; what breaks its schema is for the other end to judge."""
+    async def _answer_later(self, asker: Side, call: frames.Call, payload: Awaitable[dict[str, Any]]) -> None:
+        verdict: Verdict
         try:
-            if not schemas.is_valid_request(self.version, frame.action, frame.payload):
-                return Pass()
-            return judge(self, frame.action, frame.payload)
-        except FileNotFoundError:
-            return Pass()  # an action that this version does not have
-        except Exception:
-            logger.exception("%s: interceptor failed on %s", self.id, frame.action)
-            return Pass()
+            verdict = Answer(await payload)
+        except OcppError as error:
+            logger.warning("%s: %s not answered: %s", self.id, call.action, error)
+            verdict = Refuse(Fault.INTERNAL, "could not be found out")
+        self._answer_here(asker, call, verdict)
 
-    def _answer(self, frame: frames.Call, payload: dict[str, Any]) -> bytes:
-        fault = schemas.first_fault(self.version, frame.action, payload, response=True)
-        if fault is None:
-            return frames.serialise(frames.CallResult(frame.message_id, payload))
-        logger.error("%s: answer to %s breaks its schema: %s", self.id, frame.action, fault.description)
-        code = error_code(self.version, fault.fault)
-        return frames.serialise(frames.CallError(frame.message_id, code, "the answer would have broken its schema", {}))
-
-    def side_closing(self, side: "_Side") -> None:
+    def side_closing(self, side: Side) -> None:
         """Deal with the end of a side; of one that was given up before, nobody hears."""
         if side is self._down:
             self.end(UPSTREAM_LOST, "station lost")
         elif side is self._up:
             self.lose_upstream()
 
-    def reads(self, side: "_Side") -> bool:
+    def reads(self, side: Side) -> bool:
         """Tell whether what a side says still counts."""
         return not self._ended and (side is self._down or side is self._up)
-
-
-class _Side:
-    """Owner of one of a relay's two sockets."""
-
-    def __init__(self, relay: RelayedStation, socket: WebSocket, take: Callable[[bytes], None]) -> None:
-        self._relay = relay
-        self._take = take
-        self.socket = socket
-        socket.owner = self
-
-    def write(self, text: bytes) -> None:
-        """Write a text; lost if this end is closing."""
-        if self.socket.send_text(text):
-            self._relay.clock.frame_sent()
-
-    def handshake_received(self, message: object) -> None:
-        """Nothing: the handshake is over."""
-
-    def text_received(self, text: bytes) -> None:
-        """Relay a text."""
-        if self._relay.reads(self):
-            self._take(text)
-        self._relay.clock.frame_done()
-
-    def pong_received(self) -> None:
-        """Nothing."""
-
-    def closing(self) -> None:
-        """Let the relay know."""
-        self._relay.side_closing(self)
-
-    def closed(self, code: int, reason: str) -> None:
-        """Nothing: ``closing`` came before."""
-
-
-class ProxyDoor:
-    """The stations that are relayed now; the newest connection of a station wins."""
-
-    def __init__(self) -> None:
-        self._stations: dict[str, RelayedStation] = {}
-
-    @property
-    def stations(self) -> Mapping[str, RelayedStation]:
-        """Relayed stations by id."""
-        return MappingProxyType({key: each for key, each in self._stations.items() if each.connected})
-
-    def admit(self, station: RelayedStation, up: WebSocket | None, early: Sequence[bytes]) -> None:
-        """Begin to relay a station; an older connection of it is closed."""
-        older = self._stations.get(station.id)
-        self._stations[station.id] = station
-        if older is not None:
-            older.end(1008, "superseded")
-        station.open(up, early)
-
-    def end_all(self) -> None:
-        """Close every relayed connection."""
-        for station in list(self._stations.values()):
-            station.end(UPSTREAM_LOST, "local controller stops")

@@ -5,34 +5,50 @@ and a TxProfile overrules a TxDefaultProfile. So they are held here, whoever con
 and pushes the result, and the CSMS is answered truthfully for what it installed.
 
 Rule 1: what could get a profile past us is caught: SetChargingProfile, the profile inside a remote start, dynamic
-    updates (applied to what is held), priority charging (remembered, see `HeldProfiles.priority_of`), and changes of
-    the station's smart-charging settings. ClearChargingProfile touches only what is held, never ours.
+    updates, priority charging, changes of the settings of `proxy_settings`, a new network profile, and the messages of
+    vendors that nobody vouched for. ClearChargingProfile touches only what is held, never ours.
 Rule 2: GetCompositeSchedule goes through: the station holds the combined result, so its own answer is the true one.
-Rule 3: nothing here knows how limits are combined.
+Rule 3: GetChargingProfiles is answered with what is held and with what others than a CSMS put on the station (2.x K09).
+Rule 4: nothing here knows how limits are combined, and by which rules profiles are taken: a `ProfileKeeper` does.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from ocpp_link.errors import OcppError
-from ocpp_link.interceptor import Answer, Change, Pass, Verdict
+from ocpp_link.errors import CallRefused, OcppError
+from ocpp_link.interceptor import Answer, Change, Later, Pass, Refuse, Verdict
 from ocpp_link.proxy import RelayedStation
-from ocpp_link.timestamps import to_wire
+from ocpp_link.proxy_settings import is_our_variable, is_ours
 
 logger = logging.getLogger(__name__)
 
-_SMART_CHARGING_KEYS = frozenset(
+_Payload = dict[str, Any]
+
+HELD_ACTIONS = frozenset(
     {
-        "chargeprofilemaxstacklevel",
-        "chargingscheduleallowedchargingrateunit",
-        "chargingschedulemaxperiods",
-        "connectorswitch3to1phasesupported",
-        "maxchargingprofilesinstalled",
+        "ChangeConfiguration",
+        "ClearChargingProfile",
+        "DataTransfer",
+        "GetChargingProfiles",
+        "RemoteStartTransaction",
+        "RequestStartTransaction",
+        "SetChargingProfile",
+        "SetNetworkProfile",
+        "SetVariables",
+        "UpdateDynamicSchedule",
+        "UsePriorityCharging",
     }
 )
+"""Calls of a CSMS that could get a limit past us."""
+
+OF_A_CSMS = "CSO"
+"""ChargingLimitSource of profiles that a CSMS, or we in its place, installed."""
+
+REPORTS_S = 20.0
+"""How long a station may take to report its profiles [s]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,159 +72,181 @@ class HeldProfile:
         return self.evse_id, self.profile["chargingProfilePurpose"], self.profile["stackLevel"]
 
 
-class HeldProfiles:
-    """What the CSMS installed at each station, as far as the CSMS can tell.
+class ProfileKeeper(Protocol):
+    """Who keeps the CSMS's profiles, by the rules of the version; each answer is a response's payload.
 
-    Parameters
-    ----------
-    changed
-        Told whenever the profiles of a station changed: combine and push.
+    Any method may raise `CallRefused`, which the CSMS gets as a CALLERROR.
     """
-
-    def __init__(self, changed: Callable[[RelayedStation], None]) -> None:
-        self._changed = changed
-        self._held: dict[str, list[HeldProfile]] = {}
-        self._priority: dict[str, set[str]] = {}
-        self._reports: set[asyncio.Task[None]] = set()
 
     def of(self, station_id: str) -> tuple[HeldProfile, ...]:
         """Return the profiles of a station."""
-        return tuple(self._held.get(station_id, ()))
 
-    def judge(self, station: RelayedStation, action: str, payload: dict[str, Any]) -> Verdict:
+    def set_profile(self, station: RelayedStation, payload: _Payload) -> _Payload:
+        """Answer SetChargingProfile."""
+
+    def clear_profile(self, station: RelayedStation, payload: _Payload) -> _Payload:
+        """Answer ClearChargingProfile."""
+
+    def update_dynamic(self, station: RelayedStation, payload: _Payload) -> _Payload:
+        """Answer UpdateDynamicSchedule."""
+
+    def use_priority(self, station: RelayedStation, payload: _Payload) -> _Payload:
+        """Answer UsePriorityCharging."""
+
+    def take_start(self, station: RelayedStation, payload: _Payload) -> _Payload | None:
+        """Take the profile of a remote start; return the answer that refuses the start, ``None`` to let it go on."""
+
+
+@dataclass(slots=True)
+class _Collection:
+    """What a station reports for one GetChargingProfiles."""
+
+    reports: list[_Payload] = field(default_factory=list)
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ProfileGuard:
+    """Decides about everything by which a CSMS could get a limit past us.
+
+    Parameters
+    ----------
+    keeper
+        Who keeps the CSMS's profiles.
+    vendors
+        Vendor ids whose DataTransfer goes on to stations: those known to set no limit.
+    """
+
+    def __init__(self, keeper: ProfileKeeper, *, vendors: Collection[str] = ()) -> None:
+        self._keeper = keeper
+        self._vendors = frozenset(vendors)
+        self._collections: dict[tuple[str, int], _Collection] = {}
+        self._reports: set[asyncio.Task[None]] = set()
+
+    @property
+    def reporting(self) -> bool:
+        """Whether reports are still on their way to a CSMS."""
+        return bool(self._reports)
+
+    def holds(self, action: str) -> bool:
+        """Tell whether an action of the CSMS is decided about here: what an `Interceptor` returns from ``holds``."""
+        return action in HELD_ACTIONS
+
+    def judge(self, station: RelayedStation, action: str, payload: _Payload) -> Verdict:
         """Decide about a call of the CSMS: what an `Interceptor` returns from ``on_csms_call``."""
+        try:
+            return self._judged(station, action, payload)
+        except CallRefused as refused:
+            return Refuse(refused.fault, refused.description, refused.details)
+
+    def judge_station(self, station: RelayedStation, action: str, payload: _Payload) -> Verdict:
+        """Decide about a call of the station: what an `Interceptor` returns from ``on_station_call``."""
+        if action == "PullDynamicScheduleUpdate":
+            return Answer({"status": "Rejected"})  # it has no dynamic profile of ours, and none of the CSMS's
+        collection = None
+        if action == "ReportChargingProfiles":
+            collection = self._collections.get((station.id, payload["requestId"]))
+        if collection is None:
+            return Pass()
+        if payload.get("chargingLimitSource") != OF_A_CSMS:
+            collection.reports.append(payload)
+        if not payload.get("tbc", False):
+            collection.complete.set()
+        return Answer({})
+
+    def _judged(self, station: RelayedStation, action: str, payload: _Payload) -> Verdict:
+        keeper = self._keeper
         match action:
             case "SetChargingProfile":
-                return self._set(station, payload)
+                return Answer(keeper.set_profile(station, payload))
             case "ClearChargingProfile":
-                return self._clear(station, payload)
-            case "GetChargingProfiles":
-                return self._report(station, payload)
-            case "RemoteStartTransaction" | "RequestStartTransaction" if "chargingProfile" in payload:
-                evse_id = payload.get("connectorId", payload.get("evseId", 0))
-                self._hold(station, HeldProfile(evse_id=evse_id, profile=payload["chargingProfile"]))
-                return Change({key: value for key, value in payload.items() if key != "chargingProfile"})
+                return Answer(keeper.clear_profile(station, payload))
             case "UpdateDynamicSchedule":
-                return self._update_dynamic(station, payload)
+                return Answer(keeper.update_dynamic(station, payload))
             case "UsePriorityCharging":
-                return self._use_priority(station, payload["transactionId"], activate=payload["activate"])
-            case "ChangeConfiguration" if payload["key"].casefold() in _SMART_CHARGING_KEYS:
-                return Answer({"status": "Rejected"})
-            case "SetVariables":
-                return _settings(payload)
+                return Answer(keeper.use_priority(station, payload))
+            case "GetChargingProfiles":
+                return Later(self._report(station, payload))
+            case "RemoteStartTransaction" | "RequestStartTransaction" if "chargingProfile" in payload:
+                refused = keeper.take_start(station, payload)
+                if refused is not None:
+                    return Answer(refused)
+                return Change({key: value for key, value in payload.items() if key != "chargingProfile"})
             case _:
-                return Pass()
+                return self._setting(station, action, payload)
 
-    def priority_of(self, station_id: str) -> frozenset[str]:
-        """Return the transactions for which the CSMS has put PriorityCharging profiles in force (2.1, K21)."""
-        return frozenset(self._priority.get(station_id, ()))
+    def _setting(self, station: RelayedStation, action: str, payload: _Payload) -> Verdict:
+        answer: _Payload | None = None
+        match action:
+            case "ChangeConfiguration" if is_ours(payload["key"]):
+                answer = {"status": "Rejected"}
+            case "SetVariables" if any(is_our_variable(each) for each in payload["setVariableData"]):
+                answer = _refused_variables(payload)
+            case "SetNetworkProfile":
+                answer = {"status": "Rejected"}
+            case "DataTransfer" if payload["vendorId"] not in self._vendors:
+                answer = {"status": "UnknownVendorId"}
+        if answer is None:
+            return Pass()
+        logger.warning("%s: %s of the CSMS is kept from the station", station.id, action)
+        return Answer(answer)
 
-    def transaction_ended(self, station: RelayedStation, evse_id: int, *, transaction_id: str | None = None) -> None:
-        """Forget the TxProfiles and the priority of an EVSE: they end with their transaction."""
-        if transaction_id is not None:
-            self._priority.get(station.id, set()).discard(transaction_id)
-        kept = [
-            each
-            for each in self._held.get(station.id, ())
-            if each.evse_id != evse_id or each.profile["chargingProfilePurpose"] != "TxProfile"
-        ]
-        self._replace(station, kept)
+    # GetChargingProfiles
 
-    def _set(self, station: RelayedStation, payload: dict[str, Any]) -> Verdict:
-        if station.version == "1.6":
-            held = HeldProfile(evse_id=payload["connectorId"], profile=payload["csChargingProfiles"])
-        else:
-            held = HeldProfile(evse_id=payload["evseId"], profile=payload["chargingProfile"])
-        self._hold(station, held)
-        return Answer({"status": "Accepted"})
-
-    def _hold(self, station: RelayedStation, new: HeldProfile) -> None:
-        kept = [each for each in self._held.get(station.id, ()) if new.id != each.id and new.place != each.place]
-        self._held[station.id] = [*kept, new]
-        self._changed(station)
-
-    def _update_dynamic(self, station: RelayedStation, payload: dict[str, Any]) -> Verdict:
-        """Give a held dynamic profile new values (2.1, K28): those that are named, the rest stays."""
-        held = self._held.get(station.id, [])
-        for place, each in enumerate(held):
-            if each.id != payload["chargingProfileId"] or each.profile["chargingProfileKind"] != "Dynamic":
-                continue
-            schedule = each.profile["chargingSchedule"][0]
-            period = {**schedule["chargingSchedulePeriod"][0], **payload["scheduleUpdate"]}
-            changed = {
-                **each.profile,
-                "chargingSchedule": [{**schedule, "chargingSchedulePeriod": [period]}],
-                "dynUpdateTime": to_wire(station.clock.now()),
-            }
-            held[place] = HeldProfile(evse_id=each.evse_id, profile=changed)
-            self._changed(station)
-            return Answer({"status": "Accepted"})
-        return Answer({"status": "Rejected"})
-
-    def _use_priority(self, station: RelayedStation, transaction_id: str, *, activate: bool) -> Verdict:
-        """Put held PriorityCharging profiles in force for a transaction, or out of force (2.1, K21)."""
-        if not any(each.profile["chargingProfilePurpose"] == "PriorityCharging" for each in self.of(station.id)):
-            return Answer({"status": "NoProfile"})
-        favoured = self._priority.setdefault(station.id, set())
-        if activate != (transaction_id in favoured):
-            (favoured.add if activate else favoured.discard)(transaction_id)
-            self._changed(station)
-        return Answer({"status": "Accepted"})
-
-    def _clear(self, station: RelayedStation, payload: dict[str, Any]) -> Verdict:
-        criteria = payload.get("chargingProfileCriteria", payload)
-        wanted_id = payload.get("id", payload.get("chargingProfileId"))
-        wanted = {
-            "evse_id": criteria.get("connectorId", criteria.get("evseId")),
-            "purpose": criteria.get("chargingProfilePurpose"),
-            "level": criteria.get("stackLevel"),
-        }
-        held = self._held.get(station.id, [])
-        kept = [each for each in held if not _meant(each, wanted_id, wanted)]
-        self._replace(station, kept)
-        return Answer({"status": "Accepted" if len(kept) < len(held) else "Unknown"})
-
-    def _replace(self, station: RelayedStation, kept: list[HeldProfile]) -> None:
-        if len(kept) != len(self._held.get(station.id, ())):
-            self._held[station.id] = kept
-            self._changed(station)
-
-    def _report(self, station: RelayedStation, payload: dict[str, Any]) -> Verdict:
+    async def _report(self, station: RelayedStation, payload: _Payload) -> _Payload:
         criteria = payload["chargingProfile"]
         found = [
             each
-            for each in self._held.get(station.id, ())
+            for each in self._keeper.of(station.id)
             if payload.get("evseId") in (None, each.evse_id) and _asked_for(each, criteria)
         ]
-        if not found:
-            return Answer({"status": "NoProfiles"})
-        task = asyncio.create_task(self._tell(station, payload["requestId"], found))
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
-        return Answer({"status": "Accepted"})
-
-    async def _tell(self, station: RelayedStation, request_id: int, found: list[HeldProfile]) -> None:
-        evses = sorted({each.evse_id for each in found})
-        for evse_id in evses:
-            report = {
+        request_id = payload["requestId"]
+        reports: list[_Payload] = [
+            {
                 "requestId": request_id,
-                "chargingLimitSource": "CSO",
+                "chargingLimitSource": OF_A_CSMS,
                 "evseId": evse_id,
                 "chargingProfile": [dict(each.profile) for each in found if each.evse_id == evse_id],
-                "tbc": evse_id != evses[-1],
             }
+            for evse_id in sorted({each.evse_id for each in found})
+        ]
+        reports += await self._of_others(station, payload)
+        if not reports:
+            return {"status": "NoProfiles"}
+        task = asyncio.create_task(self._tell(station, reports))  # runs after the answer is written
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+        return {"status": "Accepted"}
+
+    async def _of_others(self, station: RelayedStation, payload: _Payload) -> list[_Payload]:
+        """Ask the station for what others than a CSMS installed."""
+        key = (station.id, payload["requestId"])
+        collection = self._collections[key] = _Collection()
+        try:
+            answer = await station.call("GetChargingProfiles", payload)
+            if answer["status"] != "Accepted":
+                return []
+            waits = [
+                asyncio.create_task(collection.complete.wait()),
+                asyncio.create_task(station.clock.sleep_until(station.clock.now_s() + REPORTS_S)),
+            ]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for each in waits:
+                each.cancel()
+        except OcppError as error:
+            logger.info("%s: does not say what others installed: %s", station.id, error)
+        finally:
+            if self._collections.get(key) is collection:
+                del self._collections[key]
+        return collection.reports
+
+    async def _tell(self, station: RelayedStation, reports: list[_Payload]) -> None:
+        for report in reports:
             try:
-                await station.call_csms("ReportChargingProfiles", report)
+                await station.call_csms(
+                    "ReportChargingProfiles", {**report, "tbc": report is not reports[-1]}, check=False
+                )
             except OcppError as error:
                 logger.warning("%s: held profiles not reported: %s", station.id, error)
-
-
-def _meant(each: HeldProfile, wanted_id: int | None, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether ClearChargingProfile means a profile: by id alone, else by everything that is named."""
-    if wanted_id is not None:
-        return each.id == wanted_id
-    is_at = dict(zip(("evse_id", "purpose", "level"), each.place, strict=True))
-    return all(value in (None, is_at[name]) for name, value in wanted.items())
 
 
 def _asked_for(each: HeldProfile, criteria: Mapping[str, Any]) -> bool:
@@ -221,16 +259,14 @@ def _asked_for(each: HeldProfile, criteria: Mapping[str, Any]) -> bool:
     return (
         criteria.get("chargingProfilePurpose") in (None, purpose)
         and criteria.get("stackLevel") in (None, level)
-        and (source is None or "CSO" in source)
+        and (source is None or OF_A_CSMS in source)
     )
 
 
-def _settings(payload: dict[str, Any]) -> Verdict:
-    """Refuse changes of the smart-charging settings; a mixed request is refused whole, so that nobody guesses."""
+def _refused_variables(payload: _Payload) -> _Payload:
+    """Refuse a request whole in which one variable is ours, so that nobody guesses which were set."""
     items = payload["setVariableData"]
-    if not any(each["component"]["name"] == "SmartChargingCtrlr" for each in items):
-        return Pass()
     result = [
         {"attributeStatus": "Rejected", "component": each["component"], "variable": each["variable"]} for each in items
     ]
-    return Answer({"setVariableResult": result})
+    return {"setVariableResult": result}

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from base64 import b64encode
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import quote
@@ -22,11 +23,13 @@ from ocpp_link.clock import Clock
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.handshake import OPEN_TIMEOUT_S, VERSION_OF, identity_of
 from ocpp_link.interceptor import Interceptor
-from ocpp_link.proxy import ProxyDoor, RelayedStation
+from ocpp_link.proxy import RelayedStation
+from ocpp_link.proxy_door import ProxyDoor
 from ocpp_link.proxy_queue import UpstreamQueue
 from ocpp_link.proxy_sticky import Sticky, StickyStation, Upstream
 from ocpp_link.transport import BACKLOG, SystemClock
 from ocpp_link.wire import WebSocket
+from ocpp_link.wirelog import Tap
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,14 @@ class ProxySettings:
     upstream_tls: ssl.SSLContext | None = None
     """For ``wss`` upstream; the system's authorities if absent."""
     call_timeout_s: float = 30.0
+    identities: Collection[str] | None = None
+    """The stations that are let in; any other is told 404, unheard by the CSMS. ``None``: whoever comes."""
+    upstream_passwords: Mapping[str, str] = field(default_factory=dict)
+    """What stations log in with at the CSMS, by id, where they do not bring it themselves."""
+    ping_interval_s: float | None = None
+    """Ping both ends this often [s] of real time, and cut an end that is silent for three times as long."""
+    tap: Tap | None = None
+    """Gets every text to and from stations, for example an `ocpp_link.wirelog.WireLog`."""
     sticky: Sticky | None = None
     """Serve stations on when the CSMS is lost; otherwise they are closed, as 2.x part 4 chapter 6 has it."""
 
@@ -144,8 +155,10 @@ class _Doorman:
         """Dial the CSMS before answering."""
         request = cast("Request", message)
         identity = identity_of(request.path, endpoint=self._settings.endpoint)
-        if identity is None:
-            self._core.send_response(self._core.reject(HTTPStatus.NOT_FOUND, "no station id\n"))
+        known = self._settings.identities
+        if identity is None or (known is not None and identity not in known):
+            said = "no station id\n" if identity is None else "unknown station\n"
+            self._core.send_response(self._core.reject(HTTPStatus.NOT_FOUND, said))
             return
         self._dialling = asyncio.create_task(self._dial(identity, request))
 
@@ -239,7 +252,10 @@ class _Doorman:
             interceptor=self._interceptor,
             call_timeout_s=self._settings.call_timeout_s,
             standin=standin,
+            tap=self._settings.tap,
         )
+        if self._settings.ping_interval_s is not None:
+            self.socket.keep_alive(self._settings.ping_interval_s)
         if dialler is None:
             self._door.admit(station, None, ())
         else:
@@ -255,7 +271,9 @@ async def _dial_upstream(settings: ProxySettings, identity: str, request: Reques
         ]
     except InvalidHeader as error:
         raise ConnectFailed("the offered subprotocols cannot be read", status=HTTPStatus.BAD_REQUEST) from error
-    headers = Headers([("Authorization", each) for each in request.headers.get_all("Authorization")])
+    password = settings.upstream_passwords.get(identity)
+    given = request.headers.get_all("Authorization") if password is None else [_basic(identity, password)]
+    headers = Headers([("Authorization", each) for each in given])
     core = ClientProtocol(uri, subprotocols=offered or None, max_size=_MAX_MESSAGE_BYTES, logger=logger)
     dialler = _Dialler(core, headers)
     tls = (settings.upstream_tls or ssl.create_default_context()) if uri.secure else None
@@ -268,7 +286,13 @@ async def _dial_upstream(settings: ProxySettings, identity: str, request: Reques
         raise ConnectFailed("the CSMS does not answer", status=HTTPStatus.GATEWAY_TIMEOUT) from error
     except OSError as error:
         raise ConnectFailed(f"the CSMS cannot be reached: {error}", status=HTTPStatus.SERVICE_UNAVAILABLE) from error
+    if settings.ping_interval_s is not None:
+        dialler.socket.keep_alive(settings.ping_interval_s)
     return dialler
+
+
+def _basic(identity: str, password: str) -> str:
+    return "Basic " + b64encode(f"{identity}:{password}".encode()).decode("ascii")
 
 
 class _Dialler:

@@ -13,6 +13,7 @@ import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ocpp_link.dialect import Fault, Version, error_code
 from ocpp_link.errors import CallRejected, ConnectFailed, InvalidResponse, NotSupportedError, OcppError
 from ocpp_link.proxy import RelayedStation
 from ocpp_link.proxy_queue import Queued, UpstreamQueue
+from ocpp_link.timestamps import to_wire
 from ocpp_link.wire import WebSocket
 
 logger = logging.getLogger(__name__)
@@ -178,8 +180,10 @@ class StickyStation:
         if action == "StartTransaction":
             transaction_id = self._queue.push_start(self._id, payload)
             answer["transactionId"] = transaction_id
-        elif action in _TOLD and not self._queue.push(self._id, action, payload, replaces=_replaces(action, payload)):
-            transaction_id = None
+        elif action in _TOLD:
+            marked = _marked(self._version, action, payload, self._clock.now())
+            if not self._queue.push(self._id, action, marked, replaces=_replaces(action, payload)):
+                transaction_id = None
         if transaction_id is None:
             raise OverflowError("too much waits for the CSMS: keep it")
         return answer
@@ -262,6 +266,15 @@ class StickyStation:
 
     async def _sleep(self, seconds_s: float) -> None:
         await self._clock.sleep_until(self._clock.now_s() + seconds_s)
+
+
+def _marked(version: Version, action: str, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Return a message with what its reader needs to know when it comes late."""
+    if action == "TransactionEvent":
+        return {**payload, "offline": True}  # 2.x E04: it happened while the CSMS could not be told
+    if action == "StatusNotification" and version == "1.6" and "timestamp" not in payload:
+        return {**payload, "timestamp": to_wire(now)}
+    return payload
 
 
 def _replaces(action: str, payload: dict[str, Any]) -> str | None:

@@ -41,6 +41,21 @@ class Watcher:
         self.verdicts: dict[str, Verdict] = {}
         self.connected: list[RelayedStation] = []
         self.ended: list[str] = []
+        self.held: set[str] = set()
+        self.upstream: list[bool] = []
+        self.replies: list[tuple[str, str, Any]] = []
+
+    def holds(self, action: str) -> bool:
+        return action in self.held
+
+    def on_upstream(self, station: RelayedStation, *, connected: bool) -> None:
+        self.upstream.append(connected)
+
+    def on_csms_reply(self, station: RelayedStation, action: str, payload: Any, reply: Any) -> None:
+        self.replies.append(("csms", action, reply))
+
+    def on_station_reply(self, station: RelayedStation, action: str, payload: Any, reply: Any) -> None:
+        self.replies.append(("station", action, reply))
 
     def on_connect(self, station: RelayedStation) -> None:
         self.connected.append(station)
