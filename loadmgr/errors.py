@@ -5,6 +5,7 @@ Wrong arguments are ``ValueError``; expected outcomes (Rejected, time limit hit)
 * LoadManagerError
     * SiteFileError: a site file with faults, each with line and column
     * InputError: another file or document that cannot be used
+    * JournalError: a journal cannot be opened, read or trusted
     * SolverError: the solver gave no usable answer (the water-filled answer stands)
 """
 
@@ -23,3 +24,7 @@ class InputError(LoadManagerError):
 
 class SolverError(LoadManagerError):
     """The solver gave no usable answer; never seen by a caller of the controller."""
+
+
+class JournalError(LoadManagerError):
+    """A journal cannot be opened, read or trusted; the message names it and what would help."""

@@ -6,19 +6,21 @@ Rules kept here
    of arrival over several sockets is the kernel's and not ours.
 2. Every command is answered by exactly one ``CommandAnswered``, whatever happens to the link.
 3. Time comes from the clock that is handed in: real, or simulated and lock-stepped.
+4. What is observed and decided is told to the journal in the order in which the controller is told. A command that is
+   not urgent waits until the journal has it, so that a process that is killed never forgets what a station may hold.
 """
 
 import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from loadmgr.bridge import from_ocpp, to_ocpp
-from loadmgr.control.command import Command, Urgency
+from loadmgr.control.command import Command, SetProfile, Urgency
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision
 from loadmgr.control.observation import Observation, Outcome, StationConnected, StationDisconnected
@@ -26,6 +28,8 @@ from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion
 from loadmgr.site_file import SiteFile
+from loadmgr.store.journal import Journal
+from loadmgr.store.recall import Store, wake
 from ocpp_link.answers import TransactionIds, csms_answer
 from ocpp_link.clock import Clock
 from ocpp_link.errors import AnswerLater, CallExpired, CallTimeout, ConnectionLost, OcppError
@@ -53,13 +57,29 @@ class SiteProcess:
     clock : Clock
     on_decision : callable, optional
         Called with each decision, for a display.
+    store : Store, optional
+        Where the journal is kept. What it holds already is remembered: the process goes on where the last one stood.
+
+    Raises
+    ------
+    JournalError
+        If the store holds something that cannot be read.
     """
 
     def __init__(
-        self, site_file: SiteFile, *, clock: Clock, on_decision: Callable[[Decision], None] | None = None
+        self,
+        site_file: SiteFile,
+        *,
+        clock: Clock,
+        on_decision: Callable[[Decision], None] | None = None,
+        store: Store | None = None,
     ) -> None:
         self.site = site_file.site
-        self.controller = SiteController(site_file.site, site_file.tariff, settings=control_settings(site_file))
+        self._journal: Journal | None = None
+        self._inbox: list[tuple[str, int, Observation]] = []
+        self._arrivals: Counter[str] = Counter()
+        self._woken = asyncio.Event()
+        self.controller = self._begun(site_file, clock.now(), store)
         self.messages: Counter[str] = Counter()
         self.mends: Counter[str] = Counter()
         self.models = ProfileBook()
@@ -69,12 +89,22 @@ class SiteProcess:
         self._clock = clock
         self._on_decision = on_decision
         self._transactions = TransactionIds(first_id=int(clock.now().timestamp()))
-        self._inbox: list[tuple[str, int, Observation]] = []
-        self._arrivals: Counter[str] = Counter()
         self._links: dict[str, Station] = {}
-        self._woken = asyncio.Event()
+        self._newest: dict[Hashable, int] = {}
         self._due: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _begun(self, site_file: SiteFile, now: datetime, store: Store | None) -> SiteController:
+        """Return the controller: a new one, or one that remembers what the store holds."""
+        settings = control_settings(site_file)
+        if store is None:
+            return SiteController(site_file.site, site_file.tariff, settings=settings)
+        awake = wake(store, site_file.site, site_file.tariff, settings=settings, now=now)
+        self._journal = Journal(store, next_number=store.last_number() + 1)
+        self._journal.started(awake.started, awake.controller)
+        for fact in awake.first:
+            self.observe(fact)
+        return awake.controller
 
     @property
     def connected(self) -> tuple[str, ...]:
@@ -155,13 +185,25 @@ class SiteProcess:
         if station is None:
             self.observe(self._failed(command, Outcome.LOST, "not connected"), source=source)
             return
+        slot = _slot(command)
+        if slot is not None:
+            self._newest[slot] = command.id
+        if self._journal is not None and command.urgency is not Urgency.SAFETY:
+            await self._journal.written()  # what may let more current flow is never sent before it is remembered
+            if self._newest.get(slot, command.id) != command.id:
+                self.observe(self._failed(command, Outcome.LOST, "overtaken by a later one"), source=source)
+                return
         version = OcppVersion(station.version)
         action, payload = to_ocpp.request(command, version=version)
         self.messages["out"] += 1
         self.profiles_sent += action == "SetChargingProfile"
         try:
             answer = await station.call(
-                action, payload, timeout_s=self.site.timing.call_timeout_s, priority=_PRIORITY[command.urgency]
+                action,
+                payload,
+                timeout_s=self.site.timing.call_timeout_s,
+                priority=_PRIORITY[command.urgency],
+                coalesce=slot,
             )
         except CallTimeout as error:
             self.observe(self._failed(command, Outcome.TIMED_OUT, str(error)), source=source)
@@ -197,9 +239,13 @@ class SiteProcess:
     def _act(self, now: datetime) -> None:
         inbox, self._inbox = self._inbox, []
         for _, _, observation in sorted(inbox, key=lambda entry: entry[:2]):
+            if self._journal is not None:
+                self._journal.observed(observation)
             self.controller.observe(observation)
         started = time.perf_counter()
         decision = self.controller.decide(now)
+        if self._journal is not None:
+            self._journal.decided(decision, self.controller)
         if decision.planned is not None:
             self.solve_s.append(time.perf_counter() - started)
             self.recent_solve_s.append(self.solve_s[-1])
@@ -228,6 +274,13 @@ class SiteProcess:
     async def _wake(self, when_s: float) -> None:
         await self._clock.sleep_until(when_s)
         self._woken.set()
+
+
+def _slot(command: Command) -> Hashable | None:
+    """Return the profile that a command sets: of two that set the same, the later one counts and is sent."""
+    if isinstance(command, SetProfile):
+        return command.station, command.number, command.profile.profile_id
+    return None
 
 
 def control_settings(site_file: SiteFile) -> ControlSettings:
