@@ -7,6 +7,8 @@ Rules of this file:
    then filled up, so no headroom stays that a waiting vehicle could use.
 3. What must stay on and guaranteed powers come before all; then must, wanted and full, each by priority class.
 4. It works on the rows of ``constraints`` and knows neither prices nor forecasts.
+5. As long as all that everybody may have fits, everybody has it: such stretches are laid out at one stroke, and only
+   the steps in which a row is full are gone through one by one.
 """
 
 from dataclasses import dataclass
@@ -19,18 +21,80 @@ from loadmgr.allocation.options import Policy
 from loadmgr.allocation.policy import IN_TURN, order_key, session_ties
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.quantise import DONE_WH
-from loadmgr.allocation.waterlevel import Level, admit, raise_in_turn, raise_together
+from loadmgr.allocation.waterlevel import TIGHT, Level, admit, admit_all, loads, raise_in_turn, raise_together
 from loadmgr.model.units import CURRENT_TOLERANCE_A
 
+_UNLIMITED = np.finfo(np.float64).max / 4
+"""Stands for the room of a row where it is no limit; sums of it stay finite."""
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+_FIRST_STRETCH = 4
+"""Steps laid out at one stroke after a step in which all fitted; doubled as long as all go on to fit."""
+
+
+@dataclass(slots=True, eq=False)
 class _Progress:
     """Where each session stands at the start of a step."""
 
     left_wh: FloatArray
     given_wh: FloatArray
     held: BoolArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Site:
+    """What does not change while a problem is filled. Arrays of steps are ``[step, evse]`` and ``[step, row]`` here.
+
+    Parameters
+    ----------
+    room : (n_step, n_row)
+    full_a : (n_step, n_evse)
+        Most that a session may have where it may charge, at least its minimum; else 0.
+    wh_per_a : (n_step, n_evse)
+    offsets_s : tuple of int
+    ones, tie : (n_evse,)
+    one_group, holds, guarantees : bool
+        All sessions are of one class and have energy in one tier alone; some may have to stay on; some have a
+        guaranteed power.
+    """
+
+    problem: AllocationProblem
+    rows: NetworkRows
+    policy: Policy
+    room: FloatArray
+    full_a: FloatArray
+    wh_per_a: FloatArray
+    offsets_s: tuple[int, ...]
+    ones: FloatArray
     tie: FloatArray
+    one_group: bool
+    holds: bool
+    guarantees: bool
+
+    @classmethod
+    def of(cls, problem: AllocationProblem, rows: NetworkRows, *, policy: Policy, count: int) -> "_Site":
+        """Return the site of the first steps of a problem."""
+        evses, offsets_s = problem.evses, problem.grid.offsets_s
+        max_a = evses.max_a[:, :count].T.copy()
+        wh_per_a = evses.presence_ratio[:, :count].T * (evses.w_per_a * evses.efficiency_ratio)
+        wh_per_a = np.ascontiguousarray(wh_per_a * problem.hours[:count, None])
+        may = (max_a > CURRENT_TOLERANCE_A) & (max_a >= evses.min_a - CURRENT_TOLERANCE_A) & (wh_per_a > 0.0)
+        if evses.keep_off_s.any():
+            may &= evses.keep_off_s <= np.array(offsets_s[:count])[:, None]
+        tiers = (np.diff(evses.need_wh, axis=1, prepend=0.0) > 0.0).any(axis=0)
+        return cls(
+            problem=problem,
+            rows=rows,
+            policy=policy,
+            room=np.where(rows.applies[:, :count], rows.room[:, :count], _UNLIMITED).T.copy(),
+            full_a=np.where(may, np.maximum(max_a, evses.min_a), 0.0),
+            wh_per_a=wh_per_a,
+            offsets_s=offsets_s,
+            ones=np.ones(problem.n_evses),
+            tie=session_ties(problem),
+            one_group=bool((evses.priority == evses.priority[0]).all() and tiers.sum() <= 1),
+            holds=bool(evses.keep_on_s.any() or not evses.pause_ok.all()),
+            guarantees=bool(evses.guaranteed_w.any()),
+        )
 
 
 def fill(
@@ -55,73 +119,100 @@ def fill(
     max-min fair currents. The others serve one session after the other.
     """
     evses = problem.evses
-    out = np.zeros((problem.n_evses, problem.n_steps))
+    out = np.zeros((problem.n_steps, problem.n_evses))
     if not problem.n_evses:
-        return out
+        return out.T
     count = problem.n_steps if steps is None else min(steps, problem.n_steps)
-    tie = session_ties(problem)
-    left_wh, given_wh = evses.need_wh[:, -1].copy(), evses.delivered_wh.copy()
+    site = _Site.of(problem, rows, policy=policy, count=count)
     held = evses.has_previous & (evses.previous_a[:, 0] > 0.0)
-    wh_per_a = problem.wh_per_a
-    for step in range(count):
-        progress = _Progress(left_wh=left_wh, given_wh=given_wh, held=held, tie=tie)
-        out[:, step] = _fill_step(problem, rows, step, progress=progress, policy=policy)
-        got_wh = out[:, step] * wh_per_a[:, step]
-        left_wh = np.maximum(left_wh - got_wh, 0.0)
-        given_wh = given_wh + got_wh
-        held = out[:, step] > 0.0
-    return out
-
-
-def _fill_step(
-    problem: AllocationProblem, rows: NetworkRows, step: int, *, progress: _Progress, policy: Policy
-) -> FloatArray:
-    evses = problem.evses
-    offset_s = problem.grid.offsets_s[step]
-    wh_per_a = evses.w_per_a * evses.efficiency_ratio * evses.presence_ratio[:, step] * problem.hours[step]
-    asks_a = progress.left_wh / np.maximum(wh_per_a, 1e-9)
-    # A session that needs less than its minimum would give is let finish at the minimum, not left hungry for ever.
-    cap_a = np.minimum(evses.max_a[:, step], np.maximum(asks_a, evses.min_a))
-    waits = (progress.left_wh > DONE_WH) & (wh_per_a > 0.0) & (evses.keep_off_s <= offset_s)
-    waits &= (cap_a >= evses.min_a - CURRENT_TOLERANCE_A) & (cap_a > CURRENT_TOLERANCE_A)
-    level = Level(
-        room=np.where(rows.applies[:, step], rows.room[:, step], np.finfo(np.float64).max / 4),
-        current_a=np.zeros(problem.n_evses),
-        cap_a=np.where(waits, np.maximum(cap_a, evses.min_a), 0.0),
-    )
-    key = order_key(problem, policy, offset_s=offset_s, left_wh=progress.left_wh, given_wh=progress.given_wh)
-    order = np.lexsort((progress.tie, ~progress.held, key))
-    _hold(problem, rows, level, order, offset_s=offset_s, waits=waits, held=progress.held)
-    weight = asks_a if policy == "proportional" else np.ones(problem.n_evses)
-    for group in _groups(problem, progress, waits):
-        mine = order[group[order]]
-        if policy in IN_TURN:
-            raise_in_turn(rows, level, mine, floor_a=evses.min_a)
+    progress = _Progress(left_wh=evses.need_wh[:, -1].copy(), given_wh=evses.delivered_wh.copy(), held=held)
+    step, stretch = 0, count
+    while step < count:
+        if stretch:
+            now_a = _all_they_may(site, progress, slice(step, min(step + stretch, count)))
+            stretch = 2 * stretch if len(now_a) == stretch else 0
         else:
-            admit(rows, level, mine, floor_a=evses.min_a)
-            raise_together(rows, level, group & (level.current_a > 0.0) | (group & (evses.min_a <= 0.0)), weight)
-    return level.current_a
+            one_a, all_fit = _fill_step(site, step, progress=progress)
+            now_a, stretch = one_a[None], _FIRST_STRETCH if all_fit else 0
+        out[step : step + len(now_a)] = now_a
+        _advance(site, progress, now_a, step)
+        step += len(now_a)
+    return np.ascontiguousarray(out.T)
 
 
-def _hold(
-    problem: AllocationProblem,
-    rows: NetworkRows,
-    level: Level,
-    order: IntArray,
-    *,
-    offset_s: int,
-    waits: BoolArray,
-    held: BoolArray,
-) -> None:
+def _advance(site: _Site, progress: _Progress, current_a: FloatArray, step: int) -> None:
+    """Count what sessions got from a step on."""
+    if len(current_a):
+        got_wh = (current_a * site.wh_per_a[step : step + len(current_a)]).sum(axis=0)
+        progress.left_wh = np.maximum(progress.left_wh - got_wh, 0.0)
+        progress.given_wh = progress.given_wh + got_wh
+        progress.held = current_a[-1] > 0.0
+
+
+def _all_they_may(site: _Site, progress: _Progress, span: slice) -> FloatArray:
+    """Return the currents of the first of some steps, up to the first one in which not all of them fit."""
+    full_a, wh_per_a = site.full_a[span], site.wh_per_a[span]
+    full_wh = full_a * wh_per_a
+    left_wh = progress.left_wh - np.cumsum(full_wh, axis=0)
+    left_wh += full_wh
+    # A session that needs less than its minimum would give is let finish at the minimum, not left hungry for ever.
+    current_a = np.maximum(left_wh / np.maximum(wh_per_a, 1e-9), site.problem.evses.min_a)
+    np.minimum(current_a, full_a, out=current_a)
+    current_a[left_wh <= DONE_WH] = 0.0
+    rows = site.rows
+    if not len(rows.row):
+        return current_a
+    by_row = np.argsort(rows.row, kind="stable")
+    row = rows.row[by_row]
+    begins = np.flatnonzero(np.diff(row, prepend=-1))
+    terms = np.take(current_a, rows.evse[by_row], axis=1)
+    terms *= rows.coefficient[by_row]
+    broken = np.add.reduceat(terms, begins, axis=1) > site.room[span][:, row[begins]] + TIGHT
+    first = np.flatnonzero(broken.any(axis=1))
+    return current_a[: first[0]] if first.size else current_a
+
+
+def _fill_step(site: _Site, step: int, *, progress: _Progress) -> tuple[FloatArray, bool]:
+    """Return the currents of a step, and whether all fitted that anybody could have."""
+    problem, rows, min_a = site.problem, site.rows, site.problem.evses.min_a
+    asks_a = progress.left_wh / np.maximum(site.wh_per_a[step], 1e-9)
+    cap_a = np.minimum(site.full_a[step], np.maximum(asks_a, min_a))
+    cap_a[progress.left_wh <= DONE_WH] = 0.0
+    waits = cap_a > 0.0
+    if (loads(rows, cap_a) <= site.room[step] + TIGHT).all():
+        return cap_a, True
+    level = Level(room=site.room[step], current_a=np.zeros(len(cap_a)), cap_a=cap_a)
+    if site.holds or site.guarantees:
+        _hold(site, step, level, waits=waits, progress=progress)
+    weight = asks_a if site.policy == "proportional" else site.ones
+    for group in [waits] if site.one_group else _groups(problem, progress, waits):
+        if site.policy in IN_TURN:
+            raise_in_turn(rows, level, _order(site, step, progress, group), floor_a=min_a)
+            continue
+        if not admit_all(rows, level, group, floor_a=min_a):
+            admit(rows, level, _order(site, step, progress, group), floor_a=min_a)
+        raise_together(rows, level, group & ((level.current_a > 0.0) | (min_a <= 0.0)), weight)
+    return level.current_a, False
+
+
+def _order(site: _Site, step: int, progress: _Progress, members: BoolArray) -> IntArray:
+    """Return members in the order of the policy; of equals those go on who are on."""
+    left_wh, given_wh = progress.left_wh, progress.given_wh
+    key = order_key(site.problem, site.policy, offset_s=site.offsets_s[step], left_wh=left_wh, given_wh=given_wh)
+    order = np.lexsort((site.tie, ~progress.held, key))
+    return np.asarray(order[members[order]])
+
+
+def _hold(site: _Site, step: int, level: Level, *, waits: BoolArray, progress: _Progress) -> None:
     """Admit what must stay on at its minimum, then guaranteed powers."""
-    evses = problem.evses
-    stays_on = waits & ((evses.keep_on_s > offset_s) | (held & ~evses.pause_ok))
+    evses, rows = site.problem.evses, site.rows
+    stays_on = waits & ((evses.keep_on_s > site.offsets_s[step]) | (progress.held & ~evses.pause_ok))
     if stays_on.any():
-        admit(rows, level, order[stays_on[order]], floor_a=evses.min_a)
+        admit(rows, level, _order(site, step, progress, stays_on), floor_a=evses.min_a)
     guaranteed = waits & (evses.guaranteed_w > 0.0)
     if guaranteed.any():
         floor_a = np.maximum(evses.min_a, evses.guaranteed_w / evses.w_per_a)
-        admit(rows, level, order[guaranteed[order]], floor_a=np.minimum(floor_a, level.cap_a))
+        admit(rows, level, _order(site, step, progress, guaranteed), floor_a=np.minimum(floor_a, level.cap_a))
 
 
 def _groups(problem: AllocationProblem, progress: _Progress, waits: BoolArray) -> list[BoolArray]:
