@@ -2,13 +2,15 @@
 
 from loadmgr.allocation.allocate import Allocator, allocate
 from loadmgr.allocation.check import check
-from loadmgr.allocation.explain import Explanation, Reason, explain
+from loadmgr.allocation.explain import Explanation, explain
 from loadmgr.allocation.money import DemandCharge, SiteMoney, StationaryBattery
 from loadmgr.allocation.options import POLICIES, AllocationOptions, Policy
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.pulp_program import write_program
+from loadmgr.allocation.remedies import Remedy, what_would_help
 from loadmgr.allocation.request import BatteryAt, ChargingRequest, CircuitLimits, build_money, build_problem
 from loadmgr.allocation.result import Alarm, Allocation, SolveStatistics
+from loadmgr.allocation.wording import Reason
 
 __all__ = [
     "POLICIES",
@@ -24,6 +26,7 @@ __all__ = [
     "Explanation",
     "Policy",
     "Reason",
+    "Remedy",
     "SiteMoney",
     "SolveStatistics",
     "StationaryBattery",
@@ -32,5 +35,6 @@ __all__ = [
     "build_problem",
     "check",
     "explain",
+    "what_would_help",
     "write_program",
 ]

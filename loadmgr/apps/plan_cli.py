@@ -2,9 +2,12 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from loadmgr.allocation import Explanation, Remedy
 
 
 def plan(
@@ -26,7 +29,7 @@ def plan(
     import json
     from zoneinfo import ZoneInfo
 
-    from loadmgr.allocation import AllocationOptions, allocate, write_program
+    from loadmgr.allocation import AllocationOptions, allocate, what_would_help, write_program
     from loadmgr.allocation import explain as explain_evse
     from loadmgr.apps import plan_view
     from loadmgr.apps.day_plan import plan_problem
@@ -40,17 +43,25 @@ def plan(
         known = ", ".join(problem.evses.ids)
         raise typer.BadParameter(f"{explain} has no session in this plan; there are {known}", param_hint="--explain")
     allocation = allocate(problem, options=options)
-    if as_json:
-        typer.echo(json.dumps(plan_view.document(problem, allocation), indent=2))
-    else:
-        typer.echo(plan_view.table(problem, allocation, zone=zone))
+    currency = site_file.site.currency
+    reasons: tuple[Explanation, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
     if explain is not None:
-        reasons = explain_evse(
-            problem, allocation, explain, options=options, zone=zone, currency=site_file.site.currency
-        )
-        typer.echo("\n" + plan_view.explanation_text(reasons, zone=zone))
+        reasons = explain_evse(problem, allocation, explain, options=options, zone=zone, currency=currency)
+        remedies = what_would_help(problem, explain, options=options)
+    if as_json:
+        document = plan_view.document(problem, allocation)
+        if reasons:
+            document["explanation"] = plan_view.explanation_document(reasons, remedies)
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        typer.echo(plan_view.table(problem, allocation, zone=zone, currency=currency))
+        if reasons:
+            typer.echo("\n" + plan_view.explanation_text(reasons, remedies, zone=zone))
     if plot is not None:
-        plan_view.plot(problem, allocation, plot, zone=zone)
+        from loadmgr.apps import plan_plot
+
+        plan_plot.plot(problem, allocation, plot, zone=zone, currency=currency)
     if export_lp is not None:
         write_program(problem, export_lp, options=options)
 

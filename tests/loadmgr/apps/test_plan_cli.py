@@ -37,6 +37,15 @@ def test_a_plan_is_json_with_the_same_sessions() -> None:
     assert all(len(document["times"]) == len(evse["current_a"]) for evse in document["evses"])
 
 
+def test_an_explanation_beside_json_is_part_of_the_document() -> None:
+    document = json.loads(plan("--sessions", str(WEEK), "--json", "--explain", "B7").stdout)
+
+    explanation = document["explanation"]
+    assert "B7" == explanation["evse"]
+    assert len(document["times"]) == len(explanation["steps"])
+    assert explanation["what_would_help"]
+
+
 def test_a_time_without_zone_says_what_would_be_right() -> None:
     ended = plan("--sessions", str(WEEK), "--at", "2019-06-04T18:00")
 

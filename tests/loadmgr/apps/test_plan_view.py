@@ -9,6 +9,7 @@ import numpy as np
 
 from loadmgr.allocation import (
     Allocation,
+    AllocationOptions,
     AllocationProblem,
     ChargingRequest,
     CircuitLimits,
@@ -16,8 +17,9 @@ from loadmgr.allocation import (
     build_money,
     build_problem,
     explain,
+    what_would_help,
 )
-from loadmgr.apps import plan_view
+from loadmgr.apps import plan_plot, plan_view
 from loadmgr.model.series import TimeGrid
 from tests.allocation_sites import START
 
@@ -60,15 +62,43 @@ def test_the_document_is_plain_json() -> None:
     assert ["main", "program", 6] == [document["evses"][0]["circuit"], document["method"], len(document["times"])]
 
 
-def test_the_picture_is_written_and_the_explanation_is_said_once(tmp_path: Path) -> None:
-    """A PNG is drawn, and equal sentences of neighbouring steps appear once."""
+def test_a_picture_has_a_colour_for_each_session_the_building_and_the_limit(tmp_path: Path) -> None:
+    """The legend names the building, every session and the limit, and no two patches share a colour."""
     problem, allocation = _planned()
 
-    plan_view.plot(problem, allocation, tmp_path / "plan.png")
-    text = plan_view.explanation_text(explain(problem, allocation, "A1"))
+    plan_plot.plot(problem, allocation, tmp_path / "plan.png")
+    figure = plan_plot.plan_figure(problem, allocation)
 
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    assert ["building", "A1", "A2", "limit of main"] == labels
+    assert 3 == len({handle.get_facecolor() for handle in handles[:3]})
     assert (tmp_path / "plan.png").read_bytes()[:4] == b"\x89PNG"
-    assert text.splitlines()[0].endswith(
-        "0 A: energy costs 0.40 EUR/kWh now and is better at another time; 30 A from 21:00"
-    )
+
+
+def test_more_sessions_than_colours_are_drawn_by_circuit() -> None:
+    """Thirty sessions on two circuits make two entries of the legend, not thirty."""
+    grid = TimeGrid.uniform(START, step_s=3600, steps=3)
+    circuits = [CircuitLimits(id="main", limit_a=400.0), CircuitLimits(id="deck", parent="main", limit_a=200.0)]
+    requests = [
+        ChargingRequest(id=f"E{k}", circuit="deck" if k % 3 else "main", phases=(1,), wanted_wh=3_000.0)
+        for k in range(30)
+    ]
+    problem = build_problem(grid, circuits=circuits, requests=requests)
+
+    figure = plan_plot.plan_figure(problem, allocate(problem, options=AllocationOptions(milp_evses=0)))
+
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert {"main (10 sessions)", "deck (20 sessions)", "limit of main"} == set(labels)
+
+
+def test_an_explanation_is_said_once_as_long_as_it_holds() -> None:
+    """Neighbouring steps with one current and one reason make one line; what would help comes last."""
+    problem, allocation = _planned()
+
+    text = plan_view.explanation_text(explain(problem, allocation, "A1"), what_would_help(problem, "A1"))
+    of_short = plan_view.explanation_document(explain(problem, allocation, "A2"), what_would_help(problem, "A2"))
+
+    assert text.splitlines()[0].endswith("0 A: energy costs 0.40 EUR/kWh now and 0.20 at 21:00; 30 A from 21:00")
     assert len(text.splitlines()) < 6
+    assert "vehicle" == of_short["steps"][0]["reasons"][0]["kind"]
+    assert json.loads(json.dumps(of_short)) == of_short
