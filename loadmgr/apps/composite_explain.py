@@ -34,7 +34,7 @@ def _table(schedule: CompositeSchedule) -> Table:
     table.add_column("phases", justify="right")
     table.add_column("decided by")
     ends = [row[0] for row in schedule.rows[1:]] + [schedule.duration_s]
-    for (start_s, limit, code, _), by, end_s in zip(schedule.rows, schedule.deciders, ends, strict=True):
+    for (start_s, limit, code), by, end_s in zip(schedule.rows, schedule.deciders, ends, strict=True):
         table.add_row(
             (schedule.start + timedelta(seconds=start_s)).strftime(_CLOCK),
             (schedule.start + timedelta(seconds=end_s)).strftime(_CLOCK),

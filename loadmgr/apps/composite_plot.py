@@ -122,7 +122,7 @@ def _deciding(schedule: CompositeSchedule) -> dict[int, list[tuple[float, float]
     """Return the spans on which each profile decides, by the profile's identity."""
     out: dict[int, list[tuple[float, float]]] = {}
     ends = [row[0] for row in schedule.rows[1:]] + [schedule.duration_s]
-    for (start_s, _, _, _), by, end_s in zip(schedule.rows, schedule.deciders, ends, strict=True):
+    for (start_s, _, _), by, end_s in zip(schedule.rows, schedule.deciders, ends, strict=True):
         span = tuple(date2num(schedule.start + timedelta(seconds=s)) for s in (start_s, end_s))
         for _, _, owner, _ in by:
             out.setdefault(id(owner.profile), []).append((span[0], span[1]))
@@ -131,7 +131,7 @@ def _deciding(schedule: CompositeSchedule) -> dict[int, list[tuple[float, float]
 
 def _top(schedule: CompositeSchedule) -> float:
     """Return the top of the scale: a number that stands for "no limit" must not press the others flat."""
-    sizes = sorted({limit for _, limit, _, _ in schedule.rows if limit}) or [1.0]
+    sizes = sorted({limit for _, limit, _ in schedule.rows if limit}) or [1.0]
     far = len(sizes) > 1 and sizes[-1] > _FAR * sizes[-2]
     return 1.15 * (sizes[-2] if far else sizes[-1])
 
@@ -140,12 +140,12 @@ def _draw_result(axes: Axes, schedule: CompositeSchedule) -> None:
     starts = [date2num(schedule.start + timedelta(seconds=row[0])) for row in schedule.rows]
     end = date2num(schedule.start + timedelta(seconds=max(schedule.duration_s, 1)))
     ends = [*starts[1:], end]
-    for left, right, (_, limit, _, _), by in zip(starts, ends, schedule.rows, schedule.deciders, strict=True):
+    for left, right, (_, limit, _), by in zip(starts, ends, schedule.rows, schedule.deciders, strict=True):
         if limit is None:
             continue
         colour = _COLOURS[by[0][2].profile.purpose] if by else "#999999"
         axes.fill_between([left, right], [limit, limit], color=colour, alpha=0.35, linewidth=0)
-    values = [float("nan") if limit is None else limit for _, limit, _, _ in schedule.rows]
+    values = [float("nan") if limit is None else limit for _, limit, _ in schedule.rows]
     axes.step([*starts, end], [*values, values[-1]], where="post", color="black", linewidth=1.4)
     axes.set_ylim(0.0, _top(schedule))
     unit = "A per phase" if schedule.unit is RateUnit.A else "W"

@@ -109,8 +109,7 @@ def _schedule(schedule: CompositeSchedule) -> Result:
     periods: list[Result]
     if schedule.rich is None:
         periods = [
-            {"start_s": start_s, "limit": limit, "phases": phase_count(code)}
-            for start_s, limit, code, _ in schedule.rows
+            {"start_s": start_s, "limit": limit, "phases": phase_count(code)} for start_s, limit, code in schedule.rows
         ]
     else:
         periods = [_rich_period(period) for period in schedule.rich]

@@ -81,9 +81,8 @@ def combined_by_minimum(ours: Sequence[Step], theirs: CompositeSchedule) -> tupl
     Examples
     --------
     >>> from datetime import UTC, datetime
-    >>> from loadmgr.composite.compiled import NOTHING
     >>> from loadmgr.model.profile import RateUnit
-    >>> rows = [(0, 10.0, 3, NOTHING), (600, None, 3, NOTHING)]
+    >>> rows = [(0, 10.0, 3), (600, None, 3)]
     >>> theirs = CompositeSchedule(1, datetime(2024, 1, 17, tzinfo=UTC), 900, RateUnit.A, rows)
     >>> combined_by_minimum([(0, 16.0), (300, 6.0), (700, None)], theirs)
     ((0, 10.0), (300, 6.0), (700, None))
@@ -92,7 +91,7 @@ def combined_by_minimum(ours: Sequence[Step], theirs: CompositeSchedule) -> tupl
     if not starts or starts[0] != 0 or any(a >= b for a, b in itertools.pairwise(starts)):
         raise ValueError(f"ours must begin at 0 and rise, got starts {starts}")
     steps: list[Step] = []
-    their_steps = [(start_s, limit) for start_s, limit, _, _ in theirs.rows]
+    their_steps = [(start_s, limit) for start_s, limit, _ in theirs.rows]
     for start_s in sorted({*starts, *(each for each, _ in their_steps)}):
         if start_s >= max(theirs.duration_s, 1):
             break

@@ -120,7 +120,7 @@ def get_composite_schedule(store: ProfileStore, payload: object, *, now: datetim
     if not verdict.accepted:
         return _outcome(verdict, settings.version)
     schedule = composite_schedule(store, evse_id=evse_id, start=now, duration_s=duration_s, unit=unit)
-    if any(limit is None for _, limit, _, _ in schedule.rows):
+    if any(limit is None for _, limit, _ in schedule.rows):
         raise ValueError("nothing limits and there is no default: give settings a default_current_a or default_power_w")
     return composite_to_json(schedule, settings.version)
 
@@ -171,7 +171,7 @@ def _periods_json(schedule: CompositeSchedule, version: OcppVersion) -> list[Pay
         {"startPeriod": start_s, "limit": limit, "numberPhases": code}
         if code < UNNAMED_PHASES
         else {"startPeriod": start_s, "limit": limit}
-        for start_s, limit, code, _ in schedule.rows
+        for start_s, limit, code in schedule.rows
     ]
 
 

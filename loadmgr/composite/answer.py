@@ -1,18 +1,21 @@
 """The answer to GetCompositeSchedule as a value, and what it says where nothing limits."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from loadmgr.composite.compiled import NO_CODE, NOTHING, Record
+from loadmgr.composite.compiled import NO_CODE, Record
 from loadmgr.composite.conversion import UNNAMED_PHASES
 from loadmgr.composite.settings import StationSettings
 from loadmgr.model.ids import ProfileId
 from loadmgr.model.profile import OcppVersion, RateUnit, SchedulePeriod
 
-Row = tuple[int, float | None, int, Record]
-"""Start [s], limit, phase code, and the record that decides the limit (``NOTHING`` where the default does)."""
+Row = tuple[int, float | None, int]
+"""Start [s], limit and phase code."""
+
+Deciders = Callable[[], list[tuple[Record, ...]]]
+"""Returns all records that decide each period; none where the default does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +53,10 @@ class CompositeSchedule(NamedTuple):
         A per phase, or W in total.
     rows : list of Row
         The periods; the first starts at 0.
+    decide : Deciders, optional
+        Says on demand what decides each period: few ask, and noting it would cost every answer.
     rich : list of SchedulePeriod, optional
         The periods with all their fields, where a profile says more than a limit and a phase count (2.x).
-    shared : list of tuple of Record, optional
-        All that decide each period, where that may be several: in sums, and with values per phase or generation.
     """
 
     evse_id: int
@@ -61,22 +64,20 @@ class CompositeSchedule(NamedTuple):
     duration_s: int
     unit: RateUnit
     rows: list[Row]
+    decide: Deciders | None = None
     rich: list[SchedulePeriod] | None = None
-    shared: list[tuple[Record, ...]] | None = None
 
     @property
     def deciders(self) -> list[tuple[Record, ...]]:
-        """The records that decide each period; none where the default does."""
-        if self.shared is not None:
-            return self.shared
-        return [() if by is NOTHING else (by,) for _, _, _, by in self.rows]
+        """The records that decide each period: several in sums and with values per phase, none for the default."""
+        return [()] * len(self.rows) if self.decide is None else self.decide()
 
     @property
     def periods(self) -> tuple[CompositePeriod, ...]:
         """The periods as values, each with the profiles that decide it."""
         return tuple(
             CompositePeriod(start_s=start_s, limit=limit, phases=phase_count(code), because=profile_ids(by))
-            for (start_s, limit, code, _), by in zip(self.rows, self.deciders, strict=True)
+            for (start_s, limit, code), by in zip(self.rows, self.deciders, strict=True)
         )
 
 

@@ -90,8 +90,7 @@ def arrays_of(layers: Layers) -> EvseArrays:
     """
     stacks = (layers.tx, layers.external, layers.vehicle, layers.maximum)
     entries = [(layer, rank, entry) for layer, stack in enumerate(stacks) for rank, entry in enumerate(stack)]
-    records = [record for _, _, entry in entries for record in entry.records]
-    keys = [record[0] for record in records]
+    keys = [key for _, _, entry in entries for key in entry.keys]
     highest = max((key for key in keys if key != NO_LIMIT), default=0)
     if highest > LARGEST_KEY:
         raise ValueError(f"limits must be below about 1e8 A in a batch, got a key of {highest}")
@@ -110,7 +109,7 @@ def arrays_of(layers: Layers) -> EvseArrays:
         periods=_ints([len(entry.starts) for _, _, entry in entries]),
         starts=_ints([min(s, (1 << 40) - 1) for _, _, entry in entries for s in entry.starts]),
         keys=_ints(keys),
-        codes=_ints([record[1] for record in records]),
+        codes=_ints([code for _, _, entry in entries for code in entry.codes]),
     )
 
 

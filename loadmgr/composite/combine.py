@@ -173,7 +173,7 @@ def to_period(
 def key_of(value: float, record: Record, settings: StationSettings) -> int:
     """Return a value of a record's own schedule as a power per phase."""
     _, _, owner, period = record
-    return thousandths(value) * settings.conversion.factors(owner.schedule.unit)[period.phases]
+    return thousandths(value) * settings.conversion.scales(owner.schedule.unit)[period.phases][0]
 
 
 def _lowest_limit(

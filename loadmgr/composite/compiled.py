@@ -3,19 +3,16 @@
 Rules
 -----
 1. Times are whole seconds since the epoch: every instant is floored (starts and ends alike, so durations stay whole).
-2. A period becomes a record ``(key, phase code, owner, period)``. The key is its limit, the lowest phase code is the
-   lowest phase count (:mod:`loadmgr.composite.conversion`).
+2. A period becomes a key, its limit, and a phase code, of which the lowest is the lowest phase count
+   (:mod:`loadmgr.composite.conversion`). With its owner and itself it is a record.
 3. Periods at or after the end of the occurrence are never executed (OCPP 1.6 section 5.16.4, K01.FR.11).
 """
 
 import math
-from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import repeat
-from operator import ge, mul
 
-from loadmgr.composite.conversion import NO_LIMIT, thousandths
+from loadmgr.composite.conversion import NO_LIMIT, READ_TOLERANCE
 from loadmgr.composite.settings import StationSettings
 from loadmgr.model.ids import ProfileId
 from loadmgr.model.profile import (
@@ -34,7 +31,7 @@ _ZERO = timedelta(0)
 UNBOUNDED = 1 << 62
 """A second that never comes: where there is no end."""
 
-STEP_S = {Recurrency.DAILY: 86_400, Recurrency.WEEKLY: 604_800}
+DAY_S = 86_400
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -51,7 +48,10 @@ class Compiled:
         Counts installations: the newest wins a tie.
     starts : list of int
         Starts [s] of the periods after the start of an occurrence, strictly ascending.
-    records : list of Record
+    keys, codes : list of int
+        Of the periods.
+    periods : list of SchedulePeriod
+        Those that are executed.
     step_s : int
         Distance [s] of occurrences; 0 where there is one only.
     length_s : int
@@ -71,7 +71,9 @@ class Compiled:
     evse_id: int
     order: int
     starts: list[int]
-    records: "list[Record]"
+    keys: list[int]
+    codes: list[int]
+    periods: list[SchedulePeriod]
     step_s: int
     length_s: int
     origin: int | None
@@ -82,7 +84,7 @@ class Compiled:
 
 
 Record = tuple[int, int, Compiled, SchedulePeriod]
-"""Key, phase code, owner and period: one period of one installed profile."""
+"""Key, phase code, owner and period: one period of one installed profile, and why it decides."""
 
 NO_CODE = 5
 """Phase code of nothing, above every other."""
@@ -118,28 +120,23 @@ def compile_profile(
     """
     schedules = profile.schedules
     schedule = schedules[schedule_index] if schedule_index < len(schedules) else schedules[-1]
-    kind, periods, step_s = profile.kind, schedule.periods, 0
+    kind, step_s = profile.kind, 0
     length_s = UNBOUNDED if schedule.duration_s is None else schedule.duration_s
     origin = _origin(profile, schedule)
     if kind is ProfileKind.RECURRING and profile.recurrency is not None:
-        step_s = STEP_S[profile.recurrency]
+        step_s = DAY_S if profile.recurrency is Recurrency.DAILY else 7 * DAY_S
         length_s = min(length_s, step_s)  # the excess is cut (OCPP 1.6 section 5.16.4)
     elif kind is ProfileKind.DYNAMIC:
         origin, length_s = -UNBOUNDED, _dynamic_length(profile, schedule)
-    starts = [period.start_s for period in periods]
-    if any(map(ge, starts, starts[1:])):
-        periods = _ordered(periods)
-        starts = [period.start_s for period in periods]
-    if starts and starts[-1] >= length_s:
-        starts = starts[: bisect_left(starts, length_s)]
-        periods = periods[: len(starts)]
     compiled = Compiled(
         profile=profile,
         schedule=schedule,
         evse_id=evse_id,
         order=order,
-        starts=starts,
-        records=[],
+        starts=[],
+        keys=[],
+        codes=[],
+        periods=[],
         step_s=step_s,
         length_s=length_s,
         origin=origin,
@@ -148,7 +145,7 @@ def compile_profile(
         rich=_rich(schedule, settings.version),
         local=bool(schedule.use_local_time) and origin is not None and kind is not ProfileKind.DYNAMIC,
     )
-    compiled.records = _records(compiled, periods, settings)
+    _take(compiled, schedule.periods, settings)
     return compiled
 
 
@@ -198,17 +195,27 @@ def _ordered(periods: tuple[SchedulePeriod, ...]) -> tuple[SchedulePeriod, ...]:
     return tuple(period for _, period in sorted({period.start_s: period for period in periods}.items()))
 
 
-def _records(compiled: Compiled, periods: tuple[SchedulePeriod, ...], settings: StationSettings) -> list[Record]:
-    """Return the records of the periods that are executed."""
-    made = settings.conversion
-    factors = made.factors(compiled.schedule.unit)
-    phases = [period.phases for period in periods]
-    try:  # thousandths() without the call: these lines are most of the cost of installing a profile
-        whole = map(int, [period.limit * 1000.0 + 1e-4 for period in periods])  # type: ignore[operator]
-        keys = list(map(mul, whole, map(factors.__getitem__, phases)))
-    except TypeError:  # a period without a limit
-        keys = [NO_LIMIT if p.limit is None else thousandths(p.limit) * factors[p.phases] for p in periods]
-    return list(zip(keys, map(made.codes.__getitem__, phases), repeat(compiled), periods, strict=False))
+def _take(compiled: Compiled, periods: tuple[SchedulePeriod, ...], settings: StationSettings) -> None:
+    """Note the periods that are executed."""
+    # one plain loop, thousandths() without the call: these lines are most of the cost of installing a profile
+    scales, length_s = settings.conversion.scales(compiled.schedule.unit), compiled.length_s
+    starts, keys, codes = compiled.starts, compiled.keys, compiled.codes
+    before = periods[0].start_s - 1 if periods else 0
+    for period in periods:
+        start_s, limit = period.start_s, period.limit
+        if start_s <= before:
+            starts.clear()
+            keys.clear()
+            codes.clear()
+            _take(compiled, _ordered(periods), settings)
+            return
+        before = start_s
+        if start_s < length_s:
+            factor, code = scales[period.phases]
+            starts.append(start_s)
+            keys.append(NO_LIMIT if limit is None else int(limit * 1000.0 + READ_TOLERANCE) * factor)
+            codes.append(code)
+    compiled.periods = list(periods[: len(starts)])
 
 
 def _nothing() -> Record:
@@ -226,7 +233,9 @@ def _nothing() -> Record:
         evse_id=0,
         order=0,
         starts=[],
-        records=[],
+        keys=[],
+        codes=[],
+        periods=[],
         step_s=0,
         length_s=0,
         origin=None,

@@ -21,14 +21,15 @@ NO_LIMIT = 1 << 200
 UNNAMED_PHASES = 4
 """Phase code where nothing named a phase count and the answer shall not either; it counts as 3."""
 
-_READ_TOLERANCE = 1e-4  # thousandths: 16.1 * 1000 is 16100.000000000002, 2.3 * 1000 is 2299.9999999999995
+READ_TOLERANCE = 1e-4
+"""In thousandths: 16.1 * 1000 is 16100.000000000002, 2.3 * 1000 is 2299.9999999999995."""
 
 
-class PhaseTable(dict[int | None, int]):
-    """A number for each phase count that a period may name; every other count is read as none."""
+class PhaseTable(dict[int | None, tuple[int, int]]):
+    """Factor and phase code for each phase count that a period may name; every other count is read as none."""
 
-    def __missing__(self, phases: int | None) -> int:
-        """Return the number of a period that names no phase count."""
+    def __missing__(self, phases: int | None) -> tuple[int, int]:
+        """Return those of a period that names no phase count."""
         return self[None]
 
 
@@ -38,30 +39,36 @@ class Conversion:
 
     Parameters
     ----------
-    factors_a, factors_w : PhaseTable
-        What turns thousandths of a limit into a key, by the period's phase count.
-    codes : PhaseTable
-        Phase code of a period's phase count.
+    scales_a, scales_w : PhaseTable
+        What turns thousandths of a limit into a key, and the phase code, by the period's phase count.
     single_a, single_w : int
         The factor of a value of one phase alone (L1, L2 or L3).
     multipliers : tuple of int
         Phases that a phase code counts for, by code.
     per_tenth_a, per_tenth_w : int
         How many units of a key make a tenth.
+    steps_a, steps_w : tuple of int
+        How many units of a key make a tenth of the answer, by phase code: a tenth of a watt on three phases is a
+        third of one on each. ``per_tenth_w`` divides by every phase count, so nothing is rounded.
     """
 
-    factors_a: PhaseTable
-    factors_w: PhaseTable
-    codes: PhaseTable
+    scales_a: PhaseTable
+    scales_w: PhaseTable
     single_a: int
     single_w: int
     multipliers: tuple[int, ...]
     per_tenth_a: int
     per_tenth_w: int
+    steps_a: tuple[int, ...]
+    steps_w: tuple[int, ...]
 
-    def factors(self, unit: RateUnit) -> PhaseTable:
-        """Return the factors of a unit."""
-        return self.factors_a if unit is RateUnit.A else self.factors_w
+    def scales(self, unit: RateUnit) -> PhaseTable:
+        """Return factor and phase code of each phase count, for limits in a unit."""
+        return self.scales_a if unit is RateUnit.A else self.scales_w
+
+    def steps(self, unit: RateUnit) -> tuple[int, ...]:
+        """Return how many units of a key make a tenth of a unit, by phase code."""
+        return self.steps_a if unit is RateUnit.A else self.steps_w
 
     def tenths(self, key: int, unit: RateUnit, phases: int) -> int:
         """Return ``key`` over ``phases`` in tenths of ``unit``, rounded towards zero."""
@@ -87,23 +94,26 @@ def conversion(*, voltage_v: float, direct_current: bool, dc_phases: bool, silen
     watt = 6 * per_volt
     unnamed = UNNAMED_PHASES if silent else 3
     told = not direct_current or dc_phases
-    counts = (1, 2, 3)
+    counts = {n: n if told else unnamed for n in (1, 2, 3)}
+    multipliers = (1, 1, 1, 1, 1, 1) if direct_current else (3, 1, 2, 3, 3, 3)
     return Conversion(
-        factors_a=PhaseTable({None: 6 * volt} | dict.fromkeys(counts, 6 * volt)),
-        factors_w=PhaseTable(
-            {None: watt if direct_current else watt // 3} | {n: watt if direct_current else watt // n for n in counts}
+        scales_a=PhaseTable({None: (6 * volt, unnamed)} | {n: (6 * volt, code) for n, code in counts.items()}),
+        scales_w=PhaseTable(
+            {None: (watt if direct_current else watt // 3, unnamed)}
+            | {n: (watt if direct_current else watt // n, code) for n, code in counts.items()}
         ),
-        codes=PhaseTable({None: unnamed} | {n: n if told else unnamed for n in counts}),
         single_a=6 * volt,
         single_w=watt,
-        multipliers=(1, 1, 1, 1, 1, 1) if direct_current else (3, 1, 2, 3, 3, 3),
+        multipliers=multipliers,
         per_tenth_a=600 * volt,
         per_tenth_w=100 * watt,
+        steps_a=(600 * volt,) * len(multipliers),
+        steps_w=tuple(100 * watt // phases for phases in multipliers),
     )
 
 
 def thousandths(value: float) -> int:
     """Return ``value`` in thousandths, rounded towards zero; a value within 1e-7 of a multiple is that multiple."""
     if value < 0.0:
-        return -int(value * -1000.0 + _READ_TOLERANCE)
-    return int(value * 1000.0 + _READ_TOLERANCE)
+        return -int(value * -1000.0 + READ_TOLERANCE)
+    return int(value * 1000.0 + READ_TOLERANCE)

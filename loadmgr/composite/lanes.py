@@ -7,7 +7,7 @@ from itertools import pairwise
 from loadmgr.composite.answer import CompositeSchedule
 from loadmgr.composite.compiled import NOTHING, Record, seconds
 from loadmgr.composite.schedule import ProfileSource
-from loadmgr.composite.stack import Entry, fill
+from loadmgr.composite.stack import Entry, leading
 from loadmgr.composite.window import placed
 from loadmgr.model.profile import ChargingProfile, RateUnit, SchedulePeriod
 
@@ -68,8 +68,8 @@ def lanes(source: ProfileSource, schedule: CompositeSchedule) -> tuple[Lane, ...
     layers = placed(source.layers(schedule.evse_id, simulate=True), source.settings, (start, end - start))
     out: list[Lane] = []
     for stack in (layers.tx, layers.external, layers.vehicle, layers.maximum, layers.generation):
-        leading = list(_pieces(stack, start, end))
-        out += [_lane(owned, leading, start, end) for owned in _by_owner(stack)]
+        led = _pieces(stack, start, end)
+        out += [_lane(owned, led, start, end) for owned in _by_owner(stack)]
     return tuple(out)
 
 
@@ -77,12 +77,12 @@ def _by_owner(stack: list[Entry]) -> list[list[Entry]]:
     """Return the entries of each profile together: one of the wall clock is placed as several."""
     owners: dict[int, list[Entry]] = {}
     for entry in stack:
-        owners.setdefault(entry.records[0][2].order, []).append(entry)
+        owners.setdefault(entry.owner.order, []).append(entry)
     return list(owners.values())
 
 
 def _pieces(stack: list[Entry], start: int, end: int) -> list[tuple[int, int, Record]]:
-    times, records, _ = fill(stack, start, end - start)
+    times, records = leading(stack, start, end - start)
     ends = [*times[1:], end - start]
     return [
         (start + a, start + b, record)
@@ -91,9 +91,9 @@ def _pieces(stack: list[Entry], start: int, end: int) -> list[tuple[int, int, Re
     ]
 
 
-def _lane(entries: list[Entry], leading: list[tuple[int, int, Record]], start: int, end: int) -> Lane:
-    owner = entries[0].records[0][2]
-    mine = [(a, b) for a, b, record in leading if record[2] is owner]
+def _lane(entries: list[Entry], led: list[tuple[int, int, Record]], start: int, end: int) -> Lane:
+    owner = entries[0].owner
+    mine = [(a, b) for a, b, record in led if record[2] is owner]
     cuts = sorted({t for span in mine for t in span})
     pieces = []
     for a, b, record in _pieces(entries, start, end):

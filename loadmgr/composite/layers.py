@@ -19,7 +19,7 @@ Rules
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadmgr.composite.bound import longest_window_s
 from loadmgr.composite.compiled import UNBOUNDED, Compiled, seconds
@@ -73,6 +73,9 @@ class Layers:
     maximum : list of Entry
     generation : list of Entry
         LocalGeneration, added on top of the minimum (2.1).
+    own_caps, caps : tuple of list of Entry
+        Of external, vehicle and maximum those that are not empty, without and with the station maximum; derived, for
+        most EVSEs have one of them or none.
     rich : bool
         Whether any period says more than a limit and a phase count.
     local : bool
@@ -97,6 +100,13 @@ class Layers:
     pieces_once: int
     pieces_per_s: float
     longest_s: int
+    own_caps: tuple[list[Entry], ...] = field(init=False, repr=False)
+    caps: tuple[list[Entry], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        own = tuple(stack for stack in (self.external, self.vehicle) if stack)
+        object.__setattr__(self, "own_caps", own)
+        object.__setattr__(self, "caps", (*own, self.maximum) if self.maximum else own)
 
 
 def build_layers(
@@ -188,16 +198,25 @@ def _entries(stack: Iterable[Compiled], state: EvseState, *, simulate: bool) -> 
         start = origin if c.origin is None else c.origin
         if start is None and not simulate:
             continue
-        starts, records = c.starts, c.records
-        delays = state.delays.get(c.order)
-        if delays is not None:
-            starts, places = delayed_starts(starts, delays, c.length_s)
-            records = [c.records[place] for place in places]
-        if not starts:
-            continue
-        valid_to = min(c.valid_to, _offline_end(c, state.offline_since))
-        out.append(Entry(c.valid_from, valid_to, start, c.step_s, c.length_s, starts, records, c.local))
+        if c.starts:
+            valid_to = min(c.valid_to, _offline_end(c, state.offline_since))
+            entry = Entry(
+                c.valid_from, valid_to, start, c.step_s, c.length_s, c.starts, c.keys, c.codes, c.periods, c, c.local
+            )
+            delays = state.delays.get(c.order)
+            out.append(entry if delays is None else _delayed(entry, delays))
     return out
+
+
+def _delayed(entry: Entry, delays: Sequence[int]) -> Entry:
+    """Return an entry with drawn delays; its first period is never delayed, so some remain."""
+    starts, places = delayed_starts(entry.starts, delays, entry.length_s)
+    return entry._replace(
+        starts=starts,
+        keys=[entry.keys[place] for place in places],
+        codes=[entry.codes[place] for place in places],
+        periods=[entry.periods[place] for place in places],
+    )
 
 
 def _offline_end(compiled: Compiled, offline_since: int | None) -> int:

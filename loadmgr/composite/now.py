@@ -72,17 +72,15 @@ def limit_now(layers: Layers, settings: StationSettings, now: datetime) -> Limit
     if layers.local:
         until = when + _LOCAL_AHEAD_S
         layers = placed(layers, settings, (when, _LOCAL_AHEAD_S))
-    tx, until = leading_at(layers.tx, when, until)
-    external, until = leading_at(layers.external, when, until)
-    vehicle, until = leading_at(layers.vehicle, when, until)
-    maximum, until = leading_at(layers.maximum, when, until)
     if layers.rich:
-        generation, until = leading_at(layers.generation, when, until)
-        records = (tx, external, vehicle, maximum, generation)
-        leads = Leads(*(None if record is NOTHING else record for record in records))
-        return _rich(leads, layers, settings, _instant(until))
-    key, code, owner, _ = tx
-    for other_key, other_code, other, _ in (external, vehicle, maximum):
+        records = []
+        for stack in (layers.tx, layers.external, layers.vehicle, layers.maximum, layers.generation):
+            record, until = leading_at(stack, when, until)
+            records.append(None if record is NOTHING else record)
+        return _rich(Leads(*records), layers, settings, _instant(until))
+    (key, code, owner, _), until = leading_at(layers.tx, when, until)
+    for stack in layers.caps:
+        (other_key, other_code, other, _), until = leading_at(stack, when, until)
         if other_key < key:
             key, owner = other_key, other
         code = code if code < other_code else other_code

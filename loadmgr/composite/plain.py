@@ -1,17 +1,21 @@
 """Composite schedules of profiles that say no more than a limit and a phase count: the common case, and the fast one.
 
 The transaction layer and the caps are two step functions; both are walked once, side by side. The lowest key and the
-lowest phase code make the answer (K08.FR.04, K01.FR.140), rounded down to a tenth, equal neighbours merged.
+lowest phase code make the answer (K08.FR.04, K01.FR.140), rounded down to a tenth, equal neighbours merged. Because of
+which profiles is not noted on the way; :func:`deciders_of` finds it when asked.
 """
 
+from collections.abc import Sequence
+
 from loadmgr.composite.answer import Row, default_tenths, shown_code
-from loadmgr.composite.compiled import NOTHING, Record
+from loadmgr.composite.compiled import NO_CODE, NOTHING, Record
+from loadmgr.composite.conversion import NO_LIMIT
 from loadmgr.composite.layers import Layers
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.stack import Entry, Leading, fill
+from loadmgr.composite.stack import Entry, Limits, fill, leading_at
+from loadmgr.composite.window import anchored
 from loadmgr.model.profile import RateUnit
 
-_ONE_PHASE = (1, 1, 1, 1, 1, 1)
 _BEYOND_LIMITS = 1e36  # above every limit, below what NO_LIMIT comes to
 
 
@@ -32,44 +36,66 @@ def plain_rows(
         Whether the station maximum takes part.
     """
     start, length_s = window
-    made = settings.conversion
-    multipliers, per_tenth = (
-        (_ONE_PHASE, made.per_tenth_a) if unit is RateUnit.A else (made.multipliers, made.per_tenth_w)
-    )
-    times, records, is_open = fill(layers.tx, start, length_s)
-    capping = (layers.external, layers.vehicle, layers.maximum if with_maximum else [])
-    cap_times, caps, caps_open = _caps([stack for stack in capping if stack], start, length_s)
-    next_cap = zip(caps, [*cap_times[1:], length_s], strict=True).__next__
-    (cap, cap_end) = next_cap()
-    cap_key, cap_code, _, _ = cap
+    tx, caps = fill(layers.tx, start, length_s), _caps(layers.caps if with_maximum else layers.own_caps, window)
+    rows = _lowest(tx, caps, length_s, settings.conversion.steps(unit))
+    return _with_default(rows, unit, settings) if tx[3] and caps[3] else rows
+
+
+def deciders_of(
+    layers: Layers, start: int, rows: Sequence[Row], *, with_maximum: bool = True
+) -> list[tuple[Record, ...]]:
+    """Return what decides each row of a window that begins at ``start`` [s since the epoch]; none for the default."""
+    layers = anchored(layers, start)
+    deciding = [_decider(layers, start + at, with_maximum=with_maximum) for at, _, _ in rows]
+    return [() if by is NOTHING else (by,) for by in deciding]
+
+
+def _decider(layers: Layers, when: int, *, with_maximum: bool = True) -> Record:
+    """Return what decides the limit at an instant [s since the epoch], ``NOTHING`` where nothing limits."""
+    by, _ = leading_at(layers.tx, when)
+    for stack in layers.caps if with_maximum else layers.own_caps:
+        record, _ = leading_at(stack, when)
+        if record[0] < by[0]:
+            by = record
+    return by if by[0] != NO_LIMIT else NOTHING
+
+
+def _lowest(tx: Limits, caps: Limits, length_s: int, steps: tuple[int, ...]) -> list[Row]:
+    """Return the lower of two step functions in tenths, equal neighbours merged.
+
+    A third of an answer's cost is this loop, so it is written out: nothing is called and nothing looked up twice.
+    ``steps`` says how much of a key makes a tenth, by phase code.
+    """
+    (times, keys, codes, _), (cap_times, cap_keys, cap_codes, _) = tx, caps
+    ends, cap_ends = [*times[1:], length_s], [*cap_times[1:], length_s]
+    place = cap_place = at = 0
+    end, key, code = ends[0], keys[0], codes[0]
+    cap_end, cap_key, cap_code = cap_ends[0], cap_keys[0], cap_codes[0]
     rows: list[Row] = []
-    add = rows.append
     last = last_code = -1
-    for when, record, record_end in zip(times, records, [*times[1:], length_s], strict=True):
-        key, code, _, _ = record
-        at = when
-        while True:
-            low = code if code < cap_code else cap_code
-            if key <= cap_key:
-                tenths = key * multipliers[low] // per_tenth
-                by = record
-            else:
-                tenths = cap_key * multipliers[low] // per_tenth
-                by = cap
-            if tenths != last or low != last_code:
-                last, last_code = tenths, low
-                add((at, tenths / 10, low, by))
-            if cap_end > record_end:
-                break
-            if cap_end == record_end:
-                if cap_end < length_s:
-                    cap, cap_end = next_cap()
-                    cap_key, cap_code, _, _ = cap
-                break
+    while True:
+        low = code if code < cap_code else cap_code
+        tenths = key // steps[low] if key < cap_key else cap_key // steps[low]
+        if tenths != last or low != last_code:
+            last = tenths
+            last_code = low
+            rows.append((at, tenths / 10, low))
+        if end < cap_end:
+            at = end
+        elif cap_end < length_s:
             at = cap_end
-            cap, cap_end = next_cap()
-            cap_key, cap_code, _, _ = cap
-    return _with_default(rows, unit, settings) if is_open and caps_open else rows
+            cap_place += 1
+            cap_end = cap_ends[cap_place]
+            cap_key = cap_keys[cap_place]
+            cap_code = cap_codes[cap_place]
+            if end > at:
+                continue
+        else:
+            return rows
+        place += 1
+        end = ends[place]
+        key = keys[place]
+        code = codes[place]
 
 
 def _with_default(rows: list[Row], unit: RateUnit, settings: StationSettings) -> list[Row]:
@@ -77,38 +103,35 @@ def _with_default(rows: list[Row], unit: RateUnit, settings: StationSettings) ->
     tenths = default_tenths(settings, unit)
     limit = None if tenths is None else tenths / 10
     out: list[Row] = []
-    for at, given, code, by in rows:
-        row = (at, given, code, by)
+    for at, given, code in rows:
+        row = (at, given, code)
         if given is not None and given > _BEYOND_LIMITS:
-            row = (at, limit, shown_code(code, settings), NOTHING)
-        if not out or out[-1][1:3] != row[1:3]:
+            row = (at, limit, shown_code(code, settings))
+        if not out or out[-1][1:] != row[1:]:
             out.append(row)
     return out
 
 
-def _caps(stacks: list[list[Entry]], start: int, length_s: int) -> Leading:
+def _caps(stacks: Sequence[list[Entry]], window: tuple[int, int]) -> Limits:
     """Return the caps as one step function."""
     if not stacks:
-        return [0], [NOTHING], True
-    one = fill(stacks[0], start, length_s)
+        return [0], [NO_LIMIT], [NO_CODE], True
+    one = fill(stacks[0], *window)
     for stack in stacks[1:]:
-        one = _lower_of(one, fill(stack, start, length_s))
+        one = _lower_of(one, fill(stack, *window))
     return one
 
 
-def _lower_of(one: Leading, other: Leading) -> Leading:
+def _lower_of(one: Limits, other: Limits) -> Limits:
     """Return the lower of two step functions."""
-    at_one, at_other = dict(zip(one[0], one[1], strict=True)), dict(zip(other[0], other[1], strict=True))
+    at_one, at_other = ({when: pair for when, *pair in zip(*each[:3], strict=True)} for each in (one, other))
     times = sorted({*one[0], *other[0]})
-    records = []
-    a = b = NOTHING
+    keys, codes = [], []
+    key = other_key = NO_LIMIT
+    code = other_code = NO_CODE
     for when in times:
-        a, b = at_one.get(when, a), at_other.get(when, b)
-        records.append(_lower(a, b))
-    return times, records, one[2] and other[2]
-
-
-def _lower(one: Record, other: Record) -> Record:
-    """Return the lower key with the lower phase code."""
-    low, high = (one, other) if one[0] <= other[0] else (other, one)
-    return low if low[1] <= high[1] else (low[0], high[1], low[2], low[3])
+        key, code = at_one.get(when, (key, code))
+        other_key, other_code = at_other.get(when, (other_key, other_code))
+        keys.append(min(key, other_key))
+        codes.append(min(code, other_code))
+    return times, keys, codes, one[3] and other[3]

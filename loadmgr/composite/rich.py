@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from loadmgr.composite.answer import Row, default_tenths, shown_code
+from loadmgr.composite.answer import Deciders, Row, default_tenths, shown_code
 from loadmgr.composite.combine import Leads, combine, to_period
 from loadmgr.composite.compiled import NO_CODE, NOTHING, Record
 from loadmgr.composite.conversion import UNNAMED_PHASES
 from loadmgr.composite.layers import Layers
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.stack import Leading, fill
+from loadmgr.composite.stack import Leading, leading
 from loadmgr.model.profile import RateUnit, SchedulePeriod
 
 _NEVER = 1 << 100
@@ -54,7 +54,7 @@ def rich_pieces(
     whole = (layers.maximum, layers.generation) if alone else ([], [])
     stacks = (layers.tx, layers.external, layers.vehicle, *whole)
     default = default_tenths(settings, unit)
-    for when, records in walk([fill(stack, start, length_s) for stack in stacks], length_s):
+    for when, records in walk([leading(stack, start, length_s) for stack in stacks], length_s):
         leads = Leads(*(None if record is NOTHING else record for record in records))
         combined = combine(leads, settings, soc_percent=layers.soc_percent)
         if combined.phase_code is None:
@@ -67,16 +67,14 @@ def walk(leadings: list[Leading], length_s: int) -> Iterator[tuple[int, list[Rec
     at = [0] * len(leadings)
     when = 0
     while when < length_s:
-        yield when, [records[i] for i, (_, records, _) in zip(at, leadings, strict=True)]
-        upcoming = [
-            times[i + 1] if i + 1 < len(times) else _NEVER for i, (times, _, _) in zip(at, leadings, strict=True)
-        ]
+        yield when, [records[i] for i, (_, records) in zip(at, leadings, strict=True)]
+        upcoming = [times[i + 1] if i + 1 < len(times) else _NEVER for i, (times, _) in zip(at, leadings, strict=True)]
         when = min(upcoming)
         at = [i + 1 if change == when else i for i, change in zip(at, upcoming, strict=True)]
 
 
-def merged(pieces: Iterator[Piece]) -> tuple[list[Row], list[SchedulePeriod], list[tuple[Record, ...]]]:
-    """Return the periods as rows, with all their fields, and all that decide them; equal neighbours are one."""
+def merged(pieces: Iterator[Piece]) -> tuple[list[Row], list[SchedulePeriod], Deciders]:
+    """Return the periods as rows, with all their fields, and what decides them; equal neighbours are one."""
     rows: list[Row] = []
     rich: list[SchedulePeriod] = []
     deciders: list[tuple[Record, ...]] = []
@@ -87,7 +85,7 @@ def merged(pieces: Iterator[Piece]) -> tuple[list[Row], list[SchedulePeriod], li
         last = piece.period
         start_s = piece.when
         phase_code = UNNAMED_PHASES if last.phases is None else last.phases
-        rows.append((start_s, last.limit, phase_code, piece.deciders[0] if piece.deciders else NOTHING))
+        rows.append((start_s, last.limit, phase_code))
         rich.append(replace(last, start_s=start_s))
         deciders.append(piece.deciders)
-    return rows, rich, deciders
+    return rows, rich, lambda: deciders

@@ -14,13 +14,14 @@ Rules
 
 import math
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from loadmgr.composite.answer import CompositeSchedule
 from loadmgr.composite.bound import longest_window_s
-from loadmgr.composite.compiled import seconds
+from loadmgr.composite.compiled import Record, seconds
 from loadmgr.composite.layers import Layers
-from loadmgr.composite.plain import plain_rows
+from loadmgr.composite.plain import deciders_of, plain_rows
 from loadmgr.composite.rich import merged, rich_pieces
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.station import station_pieces
@@ -82,12 +83,12 @@ def composite_schedule(
     window = (first, length_s or 1)
     if layers.local:
         layers = placed(layers, settings, window)
-    begin = _EPOCH + timedelta(seconds=first)
+    begin = start if start.tzinfo is UTC and not start.microsecond else _EPOCH + timedelta(seconds=first)
     if not layers.rich:
         rows = plain_rows(layers, window, unit, settings)
-        return CompositeSchedule(evse_id, begin, length_s, unit, rows)
-    rows, rich, shared = merged(rich_pieces(layers, window, unit, settings))
-    return CompositeSchedule(evse_id, begin, length_s, unit, rows, rich, shared)
+        return CompositeSchedule(evse_id, begin, length_s, unit, rows, partial(deciders_of, layers, first, rows))
+    rows, rich, decide = merged(rich_pieces(layers, window, unit, settings))
+    return CompositeSchedule(evse_id, begin, length_s, unit, rows, decide, rich)
 
 
 def _station_schedule(source: ProfileSource, first: int, duration_s: int, unit: RateUnit) -> CompositeSchedule:
@@ -104,7 +105,13 @@ def _station_schedule(source: ProfileSource, first: int, duration_s: int, unit: 
     window = (first, length_s or 1)
     evses = [placed(layers, settings, window) for layers in evses]
     whole = placed(whole, settings, window)
-    rows, rich, shared = merged(station_pieces(evses, whole, window, unit=unit, settings=settings))
+    pieces = partial(station_pieces, evses, whole, window, unit=unit, settings=settings)
+    rows, rich, _ = merged(pieces(explain=False))
+
+    def decide() -> list[tuple[Record, ...]]:
+        _, _, deciders = merged(pieces(explain=True))
+        return deciders()
+
     says_more = whole.rich or any(layers.rich for layers in evses)
     return CompositeSchedule(
         evse_id=0,
@@ -112,6 +119,6 @@ def _station_schedule(source: ProfileSource, first: int, duration_s: int, unit: 
         duration_s=length_s,
         unit=unit,
         rows=rows,
+        decide=decide,
         rich=rich if says_more else None,
-        shared=shared,
     )

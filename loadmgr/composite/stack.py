@@ -12,9 +12,12 @@ Rules
 """
 
 from bisect import bisect_left, bisect_right
+from itertools import islice
 from typing import NamedTuple
 
-from loadmgr.composite.compiled import NOTHING, UNBOUNDED, Record
+from loadmgr.composite.compiled import NO_CODE, NOTHING, UNBOUNDED, Compiled, Record
+from loadmgr.composite.conversion import NO_LIMIT
+from loadmgr.model.profile import SchedulePeriod
 
 
 class Entry(NamedTuple):
@@ -30,7 +33,9 @@ class Entry(NamedTuple):
         Distance and length of occurrences [s].
     starts : list of int
         Not empty.
-    records : list of Record
+    keys, codes : list of int
+    periods : list of SchedulePeriod
+    owner : Compiled
     local : bool
         Whether the origin is on the wall clock; such an entry must be placed first (local_time).
     """
@@ -41,18 +46,27 @@ class Entry(NamedTuple):
     step_s: int
     length_s: int
     starts: list[int]
-    records: list[Record]
+    keys: list[int]
+    codes: list[int]
+    periods: list[SchedulePeriod]
+    owner: Compiled
     local: bool
 
 
-Leading = tuple[list[int], list[Record], bool]
-"""Starts [s after the window's], the record that leads from each, and whether that is ``NOTHING`` anywhere."""
+Limits = tuple[list[int], list[int], list[int], bool]
+"""Starts [s after the window's], key and phase code that lead from each, and whether nothing leads anywhere."""
+
+Leading = tuple[list[int], list[Record]]
+"""Starts [s after the window's], and the record that leads from each; ``NOTHING`` where none does."""
 
 Gaps = list[tuple[int, int]]
 
 
-def fill(entries: list[Entry], start: int, length_s: int) -> Leading:
-    """Return what leads on ``[start, start + length_s)``, the first start being 0.
+def fill(entries: list[Entry], start: int, length_s: int) -> Limits:
+    """Return the limits that lead on ``[start, start + length_s)``, the first start being 0.
+
+    Who decides them is not looked at: keys and codes lie in lists of their own, so that an answer over cold memory
+    touches nothing else.
 
     Parameters
     ----------
@@ -64,32 +78,48 @@ def fill(entries: list[Entry], start: int, length_s: int) -> Leading:
         Of the window [s].
     """
     times: list[int] = []
-    records: list[Record] = []
-    out = (times, records)
+    keys: list[int] = []
+    codes: list[int] = []
     gaps = [(0, length_s)]
     runs = 0
     for entry in entries:
         before = len(times)
-        gaps = _fill_gaps(entry, gaps, start, out)
+        gaps = _fill_gaps(entry, gaps, start, (times, keys, codes))
         runs += len(times) > before
         if not gaps:
             break
-    for gap_start, _ in gaps:
-        times.append(gap_start)
-        records.append(NOTHING)
-    if runs + bool(gaps) > 1:
+    if gaps:
+        times += [gap_start for gap_start, _ in gaps]
+        keys += [NO_LIMIT] * len(gaps)
+        codes += [NO_CODE] * len(gaps)
+    if runs > 1 or (runs and gaps):
         order = sorted(range(len(times)), key=times.__getitem__)
-        return [times[i] for i in order], [records[i] for i in order], bool(gaps)
-    return times, records, bool(gaps)
+        return [times[i] for i in order], [keys[i] for i in order], [codes[i] for i in order], bool(gaps)
+    return times, keys, codes, bool(gaps)
 
 
-def _fill_gaps(entry: Entry, gaps: Gaps, start: int, out: tuple[list[int], list[Record]]) -> Gaps:
-    """Append the pieces of ``entry`` that lie in ``gaps``; return what stays open."""
-    valid_from, valid_to, origin, step_s, length_s, starts, entry_records, _ = entry
-    times, records = out
+def leading(entries: list[Entry], start: int, length_s: int) -> Leading:
+    """Return the records that lead on ``[start, start + length_s)``; parameters as for :func:`fill`."""
+    records = [record_of(entry, place) for entry in entries for place in range(len(entry.starts))]
+    numbers = iter(range(len(records)))
+    numbered = [entry._replace(keys=list(islice(numbers, len(entry.starts)))) for entry in entries]
+    times, led, _, _ = fill(numbered, start, length_s)
+    return times, [NOTHING if number == NO_LIMIT else records[number] for number in led]
+
+
+def record_of(entry: Entry, place: int) -> Record:
+    """Return the record of a period of an entry."""
+    return entry.keys[place], entry.codes[place], entry.owner, entry.periods[place]
+
+
+def _fill_gaps(entry: Entry, gaps: Gaps, start: int, out: tuple[list[int], list[int], list[int]]) -> Gaps:
+    """Append to ``out`` what of ``entry`` lies in ``gaps``: times, keys and codes; return what stays open."""
+    valid_from, valid_to, origin, step_s, length_s, starts, entry_keys, entry_codes, _, _, _ = entry
+    times, keys, codes = out
     origin = 0 if origin is None else origin - start
     valid_from -= start
     valid_to -= start
+    lead_s = starts[0]
     left: Gaps = []
     for gap_start, gap_end in gaps:
         low = gap_start if gap_start > valid_from else valid_from
@@ -98,21 +128,20 @@ def _fill_gaps(entry: Entry, gaps: Gaps, start: int, out: tuple[list[int], list[
         # nothing before the first origin (K01.FR.30); the running occurrence is the last one that began
         occurrence = low - (low - origin) % step_s if step_s and low > origin else origin
         while occurrence < high:
-            piece_end = occurrence + length_s
-            if piece_end > low:
-                piece_end = piece_end if piece_end < high else high
-                piece = occurrence + starts[0]
-                piece = piece if piece > low else low
-                if piece < piece_end:
-                    if piece > cursor:
-                        left.append((cursor, piece))
-                    # from the period that runs at the piece's start to the last one that starts in it
-                    first = bisect_right(starts, piece - occurrence)
-                    last = bisect_left(starts, piece_end - occurrence, first)
-                    times.append(piece)
-                    times += [occurrence + s for s in starts[first:last]]
-                    records += entry_records[first - 1 : last]
-                    cursor = piece_end
+            piece, first = occurrence + lead_s, 0
+            if piece < low:  # it joins in: the period that runs at that instant is active
+                piece, first = low, bisect_right(starts, low - occurrence) - 1
+            piece_end, last = occurrence + length_s, None
+            if piece_end > high:
+                piece_end, last = high, bisect_left(starts, high - occurrence, first)
+            if piece < piece_end:
+                if piece > cursor:
+                    left.append((cursor, piece))
+                times.append(piece)
+                times += [occurrence + s for s in starts[first + 1 : last]]
+                keys += entry_keys[first:last]
+                codes += entry_codes[first:last]
+                cursor = piece_end
             if not step_s:
                 break
             occurrence += step_s
@@ -135,7 +164,7 @@ def leading_at(entries: list[Entry], when: int, until: int = UNBOUNDED) -> tuple
     until : int
         What is known to hold no longer than this.
     """
-    for valid_from, valid_to, origin, step_s, length_s, starts, records, _ in entries:
+    for valid_from, valid_to, origin, step_s, length_s, starts, keys, codes, periods, owner, _ in entries:
         if when >= valid_to or origin is None:
             continue
         if when < valid_from or when < origin:
@@ -147,7 +176,9 @@ def leading_at(entries: list[Entry], when: int, until: int = UNBOUNDED) -> tuple
             place = bisect_right(starts, offset)
             change = when - offset + (starts[place] if place < len(starts) else length_s)
             change = change if change < valid_to else valid_to
-            return records[place - 1], until if until < change else change
+            place -= 1
+            record = (keys[place], codes[place], owner, periods[place])
+            return record, until if until < change else change
         if offset < starts[0]:
             again = when - offset + starts[0]
         elif step_s:

@@ -13,7 +13,7 @@ Rules
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -21,10 +21,10 @@ from loadmgr.composite.answer import default_tenths, shown_code
 from loadmgr.composite.compiled import NO_CODE, NOTHING, Record
 from loadmgr.composite.conversion import NO_LIMIT, UNNAMED_PHASES, thousandths
 from loadmgr.composite.layers import Layers
-from loadmgr.composite.plain import plain_rows
+from loadmgr.composite.plain import deciders_of, plain_rows
 from loadmgr.composite.rich import Piece, rich_pieces, walk
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.stack import fill
+from loadmgr.composite.stack import leading
 from loadmgr.model.profile import RateUnit, SchedulePeriod
 
 _SIGNED = ("discharge_limit", "setpoint", "setpoint_reactive")
@@ -41,7 +41,13 @@ class _Share(NamedTuple):
 
 
 def station_pieces(
-    evses: Sequence[Layers], whole: Layers, window: tuple[int, int], *, unit: RateUnit, settings: StationSettings
+    evses: Sequence[Layers],
+    whole: Layers,
+    window: tuple[int, int],
+    *,
+    unit: RateUnit,
+    settings: StationSettings,
+    explain: bool,
 ) -> Iterator[Piece]:
     """Yield what holds for the whole station, piece by piece.
 
@@ -55,16 +61,19 @@ def station_pieces(
         Start [s since the epoch] and length [s].
     unit : RateUnit
     settings : StationSettings
+    explain : bool
+        Whether the pieces say what decides them, which costs more than the rest: all EVSEs decide a sum.
     """
     start, length_s = window
     total = _Total(len(evses))
     changes: list[tuple[int, int, _Share | list[Record]]] = []
     for number, layers in enumerate(evses):
         shares = _rich_shares if layers.rich else _plain_shares
-        changes += [(share.when, number, share) for share in shares(layers, window, unit, settings)]
+        made = shares(layers, window, unit, settings, explain=explain)
+        changes += [(share.when, number, share) for share in made]
     own = [layers.generation for layers in evses if layers.generation and len(evses) > 1]
     stacks = [whole.maximum, whole.external, whole.generation, *own]
-    leadings = walk([fill(stack, start, length_s) for stack in stacks], length_s)
+    leadings = walk([leading(stack, start, length_s) for stack in stacks], length_s)
     changes += [(when, len(evses), records) for when, records in leadings]
     changes.sort(key=itemgetter(0, 1))
     caps: list[Record] = []
@@ -117,22 +126,24 @@ class _Total:
 
 
 def _plain_shares(
-    layers: Layers, window: tuple[int, int], unit: RateUnit, settings: StationSettings
+    layers: Layers, window: tuple[int, int], unit: RateUnit, settings: StationSettings, *, explain: bool
 ) -> Iterator[_Share]:
     nothing = (None,) * len(_SIGNED)
-    for start_s, limit, code, by in plain_rows(layers, window, unit, settings, with_maximum=False):
-        tenths = None if limit is None else round(limit * 10.0)
-        yield _Share(start_s, tenths, code, nothing, () if by is NOTHING else (by,))
+    rows = plain_rows(layers, window, unit, settings, with_maximum=False)
+    deciders = deciders_of(layers, window[0], rows, with_maximum=False) if explain else repeat(())
+    for (start_s, limit, code), by in zip(rows, deciders, strict=False):
+        yield _Share(start_s, None if limit is None else round(limit * 10.0), code, nothing, by)
 
 
 def _rich_shares(
-    layers: Layers, window: tuple[int, int], unit: RateUnit, settings: StationSettings
+    layers: Layers, window: tuple[int, int], unit: RateUnit, settings: StationSettings, *, explain: bool
 ) -> Iterator[_Share]:
     for piece in rich_pieces(layers, window, unit, settings, alone=False):
         period = piece.period
         signed = tuple(_whole(period, name, unit) for name in _SIGNED)
         code = period.phases or UNNAMED_PHASES
-        yield _Share(piece.when, _whole(period, "limit", unit), code, signed, piece.deciders)
+        deciders = piece.deciders if explain else ()
+        yield _Share(piece.when, _whole(period, "limit", unit), code, signed, deciders)
 
 
 def _whole(period: SchedulePeriod, name: str, unit: RateUnit) -> int | None:
@@ -186,7 +197,7 @@ def _signed(
         return discharge, setpoint, reactive
     _, code, owner, period = external
     made = settings.conversion
-    factor = made.factors(owner.schedule.unit)[period.phases]
+    factor = made.scales(owner.schedule.unit)[period.phases][0]
 
     def own(value: float | None) -> int | None:
         return None if value is None else made.tenths(thousandths(value) * factor, unit, made.multipliers[code])

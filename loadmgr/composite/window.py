@@ -1,10 +1,19 @@
-"""Placing what follows the wall clock on the window of an answer."""
+"""Placing on the window of an answer what follows the wall clock, or begins with the window."""
 
 from dataclasses import replace
 
 from loadmgr.composite.layers import Layers
 from loadmgr.composite.local_time import place_local
 from loadmgr.composite.settings import StationSettings
+
+
+def anchored(layers: Layers, start: int) -> Layers:
+    """Return ``layers`` with the axes that begin with the window begun at ``start`` [s since the epoch]."""
+    tx, external, vehicle, maximum, generation = (
+        [entry._replace(origin=start) if entry.origin is None else entry for entry in stack]
+        for stack in (layers.tx, layers.external, layers.vehicle, layers.maximum, layers.generation)
+    )
+    return replace(layers, tx=tx, external=external, vehicle=vehicle, maximum=maximum, generation=generation)
 
 
 def placed(layers: Layers, settings: StationSettings, window: tuple[int, int]) -> Layers:

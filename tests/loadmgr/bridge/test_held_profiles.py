@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from loadmgr.bridge.held_profiles import Step, combined_by_minimum, held_store
 from loadmgr.composite.answer import CompositeSchedule
-from loadmgr.composite.compiled import NOTHING
 from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.transaction import StationTransaction
@@ -75,7 +74,7 @@ def value(steps: Any, when_s: int) -> float:
 
 @given(STEPS, STEPS)
 def test_the_combination_is_the_lower_of_both_at_every_second(ours: list[Step], theirs: list[Step]) -> None:
-    rows = [(start_s, limit, 3, NOTHING) for start_s, limit in theirs]
+    rows = [(start_s, limit, 3) for start_s, limit in theirs]
     schedule = CompositeSchedule(1, NOW, 100, RateUnit.A, rows)
 
     combined = combined_by_minimum(ours, schedule)
@@ -87,4 +86,4 @@ def test_the_combination_is_the_lower_of_both_at_every_second(ours: list[Step], 
 @pytest.mark.parametrize("ours", [[], [(5, 1.0)], [(0, 1.0), (0, 2.0)]])
 def test_steps_that_are_none_are_refused(ours: list[Step]) -> None:
     with pytest.raises(ValueError, match="ours must begin at 0"):
-        combined_by_minimum(ours, CompositeSchedule(1, NOW, 100, RateUnit.A, [(0, None, 3, NOTHING)]))
+        combined_by_minimum(ours, CompositeSchedule(1, NOW, 100, RateUnit.A, [(0, None, 3)]))

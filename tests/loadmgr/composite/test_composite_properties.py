@@ -130,7 +130,7 @@ def test_a_limit_is_never_rounded_up(value, phases, voltage_v):
     """Neither in its own unit nor in the other; in its own it comes back cut to a tenth."""
     made = conversion(voltage_v=voltage_v, direct_current=False, dc_phases=False, silent=False)
     for unit, other in ((RateUnit.A, RateUnit.W), (RateUnit.W, RateUnit.A)):
-        key = thousandths(value) * made.factors(unit)[phases]
+        key = thousandths(value) * made.scales(unit)[phases][0]
         same = made.tenths(key, unit, phases) / 10
         assert same <= value + 1e-9 < same + 0.1 + 1e-6
         there = made.tenths(key, other, phases) / 10
@@ -148,7 +148,7 @@ def test_lanes_lead_exactly_where_their_profile_does(question):
     schedule = composite_schedule(store, evse_id=1, start=start, duration_s=duration_s, unit=RateUnit.A)
     found = lanes(store, schedule)
     first = second(start)
-    for (begin, _, _, _), deciders in zip(schedule.rows, schedule.deciders, strict=True):
+    for (begin, _, _), deciders in zip(schedule.rows, schedule.deciders, strict=True):
         for _, _, owner, period in deciders:
             pieces = [p for lane in found if lane.profile is owner.profile for p in lane.pieces]
             here = [p for p in pieces if second(p.start) <= first + begin < second(p.end)]
