@@ -43,6 +43,9 @@ class SiteFault(enum.StrEnum):
 COMING_BACK_S = 180.0
 """After an outage stations dial again within this time [s]."""
 
+FORGETFUL_S = 20.0
+"""A station that forgets although it is said to keep its profiles is back by then: while it is away nobody reacts."""
+
 _SPELLS = (Rudeness.DROPS_LINK, Rudeness.REBOOTS, Rudeness.ANSWERS_LATE, Rudeness.LIES)
 _UNTRUE = (Rudeness.IGNORES_LIMITS, Rudeness.REBOOTS_AND_FORGETS)
 
@@ -143,6 +146,8 @@ def _untrue(ids: list[StationId], seconds: float, rng: np.random.Generator) -> l
         if at_s + for_s > seconds - 900.0:
             break
         what = _UNTRUE[int(rng.integers(len(_UNTRUE)))]
+        if what is Rudeness.REBOOTS_AND_FORGETS:
+            for_s = min(for_s, FORGETFUL_S)
         out.append(Fault(what=what, station=ids[int(rng.integers(len(ids)))], at_s=at_s, for_s=for_s))
         at_s += for_s + 900.0
     return out
