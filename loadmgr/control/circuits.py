@@ -27,13 +27,20 @@ Floats = NDArray[np.float64]
 POWER = 3
 """Column of a row that limits power instead of a phase's current."""
 
+VEHICLES = 4
+"""Column of a row that limits the power of EVSEs alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits in force on a circuit: the site's own and those from outside, the lower of both."""
+    """Limits in force on a circuit: the site's own and those from outside, the lower of both.
+
+    ``vehicles_w`` is of the EVSEs below it together, without side loads.
+    """
 
     limit_a: PhaseLimits
     limit_w: float | None
+    vehicles_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,9 +52,9 @@ class CircuitRows:
     circuits : tuple of CircuitId
         Circuit of each row.
     columns : tuple of int
-        Phase of each row, or ``POWER``.
+        Phase of each row, or ``POWER``, or ``VEHICLES``.
     limit : (n_row,)
-        In A, or W where the column is ``POWER``.
+        In A, or W where the column is no phase.
     base : (n_row,)
         Side loads, in the same unit.
     """
@@ -62,6 +69,8 @@ class CircuitRows:
         column = self.columns[row]
         if column == POWER:
             return f"the power of {self.circuits[row]}"
+        if column == VEHICLES:
+            return f"the power of the vehicles on {self.circuits[row]}"
         return f"{self.circuits[row]} on {Phase(column).name}"
 
 
@@ -82,7 +91,7 @@ def build_rows(
     columns: list[int] = []
     limit: list[float] = []
     base: list[float] = []
-    below = _side_loads_below(site, side_loads_a)
+    below = side_loads_below(site, side_loads_a)
     for circuit in site.circuits:
         held = limits[circuit.id]
         for phase in Phase:
@@ -97,10 +106,16 @@ def build_rows(
             columns.append(POWER)
             limit.append(held.limit_w)
             base.append(float(np.sum(below[circuit.id])) * site.voltage_v)
+        if held.vehicles_w is not None:
+            circuits.append(circuit.id)
+            columns.append(VEHICLES)
+            limit.append(held.vehicles_w)
+            base.append(0.0)
     return CircuitRows(tuple(circuits), tuple(columns), np.array(limit), np.array(base))
 
 
-def _side_loads_below(site: Site, side_loads_a: Mapping[CircuitId, PhaseAmps]) -> dict[CircuitId, Floats]:
+def side_loads_below(site: Site, side_loads_a: Mapping[CircuitId, PhaseAmps]) -> dict[CircuitId, Floats]:
+    """Return the side loads of every circuit and all below it [A]."""
     below = {c.id: np.zeros(3) for c in site.circuits}
     for circuit in site.circuits:
         own = side_loads_a.get(circuit.id)
@@ -108,6 +123,14 @@ def _side_loads_below(site: Site, side_loads_a: Mapping[CircuitId, PhaseAmps]) -
             for above in site.path(circuit.id):
                 below[above.id] += np.array(own)
     return below
+
+
+def whole_limit_w(site: Site, circuit: CircuitId, held: Limits, below_a: Mapping[CircuitId, Floats]) -> float | None:
+    """Return the limit of the whole power [W]: one of vehicles alone lies above it by the side loads below."""
+    if held.vehicles_w is None:
+        return held.limit_w
+    whole_w = held.vehicles_w + float(below_a[circuit].sum()) * site.voltage_v
+    return whole_w if held.limit_w is None else min(held.limit_w, whole_w)
 
 
 class LoadBook:
@@ -151,7 +174,7 @@ class LoadBook:
             0.0
             if c not in on_path
             else len(phases) * self._site.voltage_v
-            if column == POWER
+            if column in (POWER, VEHICLES)
             else float(column in phases)
             for c, column in zip(self.rows.circuits, self.rows.columns, strict=True)
         ]

@@ -24,6 +24,7 @@ from loadmgr.control.decision import Decision, SessionView, SiteView, Standing
 from loadmgr.control.due import UNANSWERED_CALLS, next_due
 from loadmgr.control.envelope import constant
 from loadmgr.control.escalation import back_in_service, escalation_steps
+from loadmgr.control.evidence import watch_evidence
 from loadmgr.control.failsafe import Step, next_steps
 from loadmgr.control.fold import fold
 from loadmgr.control.formulate import SideLoads, Situation, formulate, is_unknown, look, upper_bound_a
@@ -34,6 +35,7 @@ from loadmgr.control.plan import Plan, empty_plan, plan_of, targets_a
 from loadmgr.control.reconcile import reconcile
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
+from loadmgr.control.told import Evidence
 from loadmgr.control.view import site_view
 from loadmgr.control.watch import alarm_overfull, alarm_unseen, is_helpless
 from loadmgr.control.windows import daily_windows
@@ -125,6 +127,7 @@ class SiteController:
             next_due=self._due,
             planned=why,
             ended=self._take_ended(),
+            evidence=self._take_evidence(now),
         )
         if why is not None:
             log.info("planned (%s), %d commands", why, len(commands))
@@ -153,6 +156,7 @@ class SiteController:
             next_due=due,
             planned=None,
             ended=self._take_ended(),
+            evidence=self._take_evidence(now),
         )
 
     def _give_up_unanswered(self, now: datetime) -> None:
@@ -320,6 +324,12 @@ class SiteController:
             settings=self._settings,
             now=now,
         )
+
+    def _take_evidence(self, now: datetime) -> tuple[Evidence, ...]:
+        state = self._state
+        watch_evidence(state, now)
+        new, state.evidence_new = state.evidence_new, []
+        return tuple(new)
 
     def _take_ended(self) -> tuple[SessionView, ...]:
         ended, self._state.ended = self._state.ended, []

@@ -7,6 +7,7 @@ from datetime import datetime
 from loadmgr.control.alarm import Alarm
 from loadmgr.control.command import Command
 from loadmgr.control.observation import EvseState
+from loadmgr.control.told import Evidence
 from loadmgr.model.ids import CircuitId, EvseId, StationId, TransactionId
 from loadmgr.model.topology import PhaseAmps, PhaseLimits
 
@@ -137,6 +138,8 @@ class Decision:
         Why a new plan was made; ``None`` where the plan in force was kept.
     ended : tuple of SessionView
         Sessions that ended since the last decision.
+    evidence : tuple of Evidence
+        Limits from outside that came, were seen to be obeyed, or ended since the last decision.
     """
 
     at: datetime
@@ -145,3 +148,4 @@ class Decision:
     next_due: datetime
     planned: str | None
     ended: tuple[SessionView, ...]
+    evidence: tuple[Evidence, ...] = ()

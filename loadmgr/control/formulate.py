@@ -21,7 +21,7 @@ from loadmgr.composite.store import ProfileStore
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.building import load_now_a
-from loadmgr.control.circuits import Limits
+from loadmgr.control.circuits import Limits, side_loads_below, whole_limit_w
 from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
 from loadmgr.control.peaks import demand_charges
@@ -175,7 +175,7 @@ def formulate(
         own = fixed.setdefault(evse.circuit, np.zeros(3))
         for phase in load.phases:
             own[phase] += amps
-    circuits = []
+    circuits, below = [], side_loads_below(state.site, situation.side_loads.reckoned_a)
     for circuit in state.site.circuits:
         side_load = np.array(situation.side_loads.reckoned_a.get(circuit.id, (0.0, 0.0, 0.0)))
         side_load = side_load + fixed.get(circuit.id, np.zeros(3))
@@ -185,7 +185,7 @@ def formulate(
                 id=circuit.id,
                 parent=circuit.parent,
                 limit_a=_limit_array(state.site, circuit, held, side_load),
-                limit_w=held.limit_w,
+                limit_w=whole_limit_w(state.site, circuit.id, held, below),
                 side_load_a=side_load,
             )
         )

@@ -27,36 +27,50 @@ def limits_now(state: SiteState, now: datetime) -> dict[CircuitId, Limits]:
         held = Limits(limit_a=circuit.limit_a, limit_w=circuit.limit_w)
         for (where, _), outside in sorted(state.limits.items()):
             if where == circuit.id:
-                limit_a, limit_w = _told_by(state, outside, now)
-                per_phase = limit_a or (None, None, None)
-                held = Limits(
-                    limit_a=(
-                        _lower(held.limit_a[0], per_phase[0]),
-                        _lower(held.limit_a[1], per_phase[1]),
-                        _lower(held.limit_a[2], per_phase[2]),
-                    ),
-                    limit_w=_lower(held.limit_w, limit_w),
-                )
+                held = _lowered(held, outside, *told_by(outside, now))
+                _alarm_silence(state, outside, now)
         out[circuit.id] = held
     return out
 
 
-def _told_by(state: SiteState, outside: LimitChanged, now: datetime) -> tuple[PhaseLimits | None, float | None]:
+def is_silent(outside: LimitChanged, now: datetime) -> bool:
+    """Return whether a source has not repeated itself for longer than it promised."""
+    return outside.heartbeat_s is not None and (now - outside.at).total_seconds() > outside.heartbeat_s
+
+
+def told_by(outside: LimitChanged, now: datetime) -> tuple[PhaseLimits | None, float | None]:
     """Return the limit of a source from outside: what it said last, or what holds while it is silent."""
-    silent_s = (now - outside.at).total_seconds()
-    if outside.heartbeat_s is None or silent_s <= outside.heartbeat_s:
-        return outside.limit_a, outside.limit_w
-    state.alarms.raise_alarm(
-        "silent source",
-        outside.source,
-        at=now,
-        severity=Severity.WARNING,
-        cause=f"{outside.source} limits {outside.circuit} and has not repeated itself for {silent_s:.0f} s",
-        advice="look at the way to it; until it speaks the limit for its silence holds",
-    )
-    if outside.silent_limit_a is None and outside.silent_limit_w is None:
+    says_nothing = outside.silent_limit_a is None and outside.silent_limit_w is None
+    if says_nothing or not is_silent(outside, now):
         return outside.limit_a, outside.limit_w
     return outside.silent_limit_a, outside.silent_limit_w
+
+
+def _lowered(held: Limits, outside: LimitChanged, limit_a: PhaseLimits | None, limit_w: float | None) -> Limits:
+    per_phase = limit_a or (None, None, None)
+    whole_w, vehicles_w = (None, limit_w) if outside.vehicles_only else (limit_w, None)
+    return Limits(
+        limit_a=(
+            _lower(held.limit_a[0], per_phase[0]),
+            _lower(held.limit_a[1], per_phase[1]),
+            _lower(held.limit_a[2], per_phase[2]),
+        ),
+        limit_w=_lower(held.limit_w, whole_w),
+        vehicles_w=_lower(held.vehicles_w, vehicles_w),
+    )
+
+
+def _alarm_silence(state: SiteState, outside: LimitChanged, now: datetime) -> None:
+    if is_silent(outside, now):
+        state.alarms.raise_alarm(
+            "silent source",
+            outside.source,
+            at=now,
+            severity=Severity.WARNING,
+            cause=f"{outside.source} limits {outside.circuit} and has not repeated itself for "
+            f"{(now - outside.at).total_seconds():.0f} s",
+            advice="look at the way to it; until it speaks the limit for its silence holds",
+        )
 
 
 def _lower(a: float | None, b: float | None) -> float | None:

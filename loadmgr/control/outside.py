@@ -28,6 +28,8 @@ class LimitChanged:
         The source repeats itself at least this often [s]; when it falls silent for longer, the limits below hold.
     silent_limit_a, silent_limit_w : optional
         What holds when the source is silent; both ``None`` keeps the limit as it was.
+    vehicles_only : bool
+        Limits in W are of the EVSEs below the circuit together, whatever else hangs on it.
     """
 
     at: datetime
@@ -39,6 +41,7 @@ class LimitChanged:
     heartbeat_s: float | None = None
     silent_limit_a: PhaseLimits | None = None
     silent_limit_w: float | None = None
+    vehicles_only: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))

@@ -20,6 +20,7 @@ from loadmgr.control.observation import EvseState, LimitChanged, SessionDeclared
 from loadmgr.control.peaks import PeakMemory
 from loadmgr.control.pending import Pending
 from loadmgr.control.rung import Escalation, LeaseForm
+from loadmgr.control.told import Evidence
 from loadmgr.control.traits import StationTraits
 from loadmgr.control.windows import Window
 from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
@@ -209,6 +210,8 @@ class SiteState:
 
     Parameters
     ----------
+    evidence, evidence_new : dict, list
+        Limits from outside in force, as evidence; entries that changed since the last decision.
     ended : list of EndedSession
         Sessions that ended since the last decision.
     started : datetime, optional
@@ -228,6 +231,8 @@ class SiteState:
     meters: dict[MeterId, MeterRecord] = field(default_factory=dict)
     buildings: dict[tuple[CircuitId, str], BuildingEstimate] = field(default_factory=dict)
     limits: dict[tuple[CircuitId, str], LimitChanged] = field(default_factory=dict)
+    evidence: dict[tuple[CircuitId, str], Evidence] = field(default_factory=dict)
+    evidence_new: list[Evidence] = field(default_factory=list)
     prices_per_kwh: StepFunction | None = None
     peaks: PeakMemory = field(default_factory=PeakMemory)
     tariff: Tariff | None = None

@@ -1,0 +1,101 @@
+"""Limits from outside: of vehicles alone, with a dead man, and the evidence of when they came and were obeyed."""
+
+from datetime import timedelta
+
+import pytest
+
+from loadmgr.control.observation import LimitChanged
+from loadmgr.control.told import Evidence
+from loadmgr.model.compliance import dimmed_power_w
+from loadmgr.model.ids import CircuitId
+from tests.control_world import World, small_site
+
+MAIN = CircuitId("main")
+
+
+def charging(*, building_a: float = 2.0, evses: int = 2) -> World:
+    """Return a site with everybody charging and room for all."""
+    world = World(small_site(evses=evses, limit_a=100.0, building_worst_a=20.0))
+    world.building_a = (building_a,) * 3
+    world.connect()
+    world.run(20)
+    for index in range(1, evses + 1):
+        world.plug(f"E{index}")
+    return world.run(200)
+
+
+def evidence(world: World) -> list[Evidence]:
+    return [e for d in world.decisions for e in d.evidence]
+
+
+def vehicles_w(world: World) -> float:
+    return sum(world.draw_a(MAIN)) * 230.0
+
+
+@pytest.mark.parametrize("building_a", [0.0, 15.0])
+def test_a_limit_of_vehicles_alone_leaves_the_building_out(building_a):
+    world = charging(building_a=building_a)
+    limit_w = dimmed_power_w(2)
+    world.tell(LimitChanged(at=world.now, circuit=MAIN, source="14a", limit_w=limit_w, vehicles_only=True))
+    world.run(int(world.site.timing.reaction_time_s))
+    assert vehicles_w(world) <= limit_w
+    world.run(600)
+
+    assert 6 * 3 * 230.0 <= vehicles_w(world) <= limit_w
+
+
+def test_a_limit_of_the_whole_circuit_counts_the_building():
+    world = charging(building_a=15.0)
+    world.tell(LimitChanged(at=world.now, circuit=MAIN, source="dso", limit_w=22_000.0))
+    world.run(200)
+
+    assert vehicles_w(world) + 3 * 15.0 * 230.0 <= 22_000.0
+
+
+def test_evidence_says_when_a_limit_came_and_when_the_meter_obeyed():
+    world = charging()
+    told_at = world.now
+    world.tell(LimitChanged(at=told_at, circuit=MAIN, source="dso", limit_a=(40.0, 40.0, 40.0)))
+    world.run(90)
+    came, obeyed = evidence(world)
+
+    assert ("told", told_at, None) == (came.why, came.at, came.obeyed_at)
+    assert obeyed.obeyed_at is not None
+    assert timedelta(0) < obeyed.obeyed_at - told_at <= timedelta(seconds=world.site.timing.reaction_time_s)
+    assert "meter meter" == obeyed.measured_by
+    assert obeyed.measured_a is not None
+    assert max(obeyed.measured_a) <= 40.0
+
+
+def test_a_repeat_is_no_new_evidence_and_the_end_is_told():
+    world = charging()
+    until = world.now + timedelta(seconds=200)
+    for _ in range(4):
+        world.tell(LimitChanged(at=world.now, circuit=MAIN, source="dso", limit_a=(40.0, 40.0, 40.0), until=until))
+        world.run(20)
+    world.run(200)
+
+    assert ["told", "told", "over"] == [e.why for e in evidence(world)]
+
+
+def test_the_limit_for_silence_is_evidence_of_its_own():
+    world = charging()
+    world.tell(
+        LimitChanged(
+            at=world.now,
+            circuit=MAIN,
+            source="14a",
+            heartbeat_s=60.0,
+            silent_limit_w=dimmed_power_w(2),
+            vehicles_only=True,
+        )
+    )
+    world.run(55)
+    assert [] == evidence(world)
+    world.run(100)
+    came, obeyed = evidence(world)
+
+    assert ("silent", dimmed_power_w(2)) == (came.why, came.limit_w)
+    assert obeyed.obeyed_at is not None
+    assert "readings of the EVSEs" == obeyed.measured_by
+    assert vehicles_w(world) <= dimmed_power_w(2)
