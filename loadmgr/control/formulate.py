@@ -22,6 +22,7 @@ from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.building import load_now_a
 from loadmgr.control.circuits import Limits, side_loads_below, whole_limit_w
+from loadmgr.control.deadline import is_urgent, ready_by, with_finish_wh
 from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
 from loadmgr.control.peaks import demand_charges
@@ -36,14 +37,6 @@ from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import prices
 from loadmgr.model.topology import Circuit, PhaseAmps, Site, Trust
 from loadmgr.model.units import floor_to_step
-
-OVERDUE_STEPS = 2
-"""A vehicle that stays beyond its departure is expected to leave within so many fine steps, again and again: with a
-longer time it would be put off to the end of that time for ever."""
-
-FINISH_RATIO = 0.01
-FINISH_WH = 100.0
-"""A need is planned with so much on top, so that rounding down never leaves it unfinished."""
 
 LEARNING_S = 180
 """How long a vehicle is offered what there is, once it is on, to see which phases it uses and how much it takes [s]."""
@@ -257,25 +250,38 @@ def _request(
         full_wh=need.full_wh,
         delivered_wh=charging.ledger.delivered_wh,
         efficiency_ratio=evse.efficiency_ratio * phases_reckoned(record) / len(phases),
-        priority=charging.priority,
+        priority=2 * charging.priority + _is_urgent(charging, need, most_w=most_w, settings=settings, now=now),
         pause_ok=state.stations[evse.station].station.zero_ok is not Trust.NO,
         keep_on_s=0.0 if on_for_s is None else max(0.0, settings.min_on_s - on_for_s),
         keep_off_s=0.0 if off_for_s is None else max(0.0, settings.min_off_s - off_for_s),
     )
 
 
+def _leaves(charging: Charging, settings: ControlSettings) -> datetime:
+    return charging.departure or charging.started + timedelta(seconds=settings.stay_s)
+
+
 def _deadline(
     charging: Charging, *, wanted_wh: float, most_w: float, settings: ControlSettings, now: datetime
 ) -> datetime:
-    """Return by when a vehicle is planned to have its energy: before it leaves, the more so the more it wants.
+    return ready_by(
+        _leaves(charging, settings),
+        now=now,
+        wanted_wh=wanted_wh,
+        most_w=most_w,
+        margin_s=settings.departure_margin_s,
+        margin_ratio=settings.departure_margin_ratio,
+        late_s=settings.fine_s,
+    )
 
-    A battery takes less and less towards its end, and a plan is not always kept to the minute.
-    """
-    departure = charging.departure or charging.started + timedelta(seconds=settings.stay_s)
-    charging_s = 0.0 if most_w <= 0.0 else wanted_wh / most_w * 3600.0
-    early = departure - timedelta(seconds=settings.departure_margin_s + settings.departure_margin_ratio * charging_s)
-    # Who is late gets what it can at once: a deadline that moves on with time would put the rest off for ever.
-    return max(early, now + timedelta(seconds=settings.fine_s))
+
+def _is_urgent(
+    charging: Charging, need: "NeedLeft", *, most_w: float, settings: ControlSettings, now: datetime
+) -> bool:
+    """Return whether a vehicle goes first within its class; one that said nothing of its departure never does."""
+    if charging.departure is None:
+        return False
+    return is_urgent(charging.departure, now=now, wanted_wh=need.wanted_wh, most_w=most_w, urgent_s=settings.urgent_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,8 +300,7 @@ def _need(record: EvseRecord, charging: Charging, *, settings: ControlSettings, 
         full = max(wanted, settings.need_wh + BEYOND_DEFAULT_WH - delivered)
     else:
         must = max(0.0, charging.need.must_wh - delivered)
-        missing = charging.need.wanted_wh - delivered
-        wanted = missing + FINISH_RATIO * charging.need.wanted_wh + FINISH_WH if missing > 0.0 else 0.0
+        wanted = with_finish_wh(charging.need.wanted_wh, delivered_wh=delivered)
         top = charging.need.wanted_wh if charging.need.full_wh is None else charging.need.full_wh
         full = max(wanted, top - delivered)
     if is_resting(record, now):

@@ -16,17 +16,15 @@ from loadmgr.allocation import (
     build_money,
     build_problem,
 )
+from loadmgr.control.deadline import is_urgent, ready_by, with_finish_wh
 from loadmgr.model.ids import SessionId
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import Tariff, export_prices, prices
 from loadmgr.model.topology import Evse
-from loadmgr.model.units import SECONDS_PER_HOUR
+from loadmgr.model.units import CURRENT_TOLERANCE_A, SECONDS_PER_HOUR
 from loadmgr.sim.arrivals import Visit
 from loadmgr.sim.crowd import Crowd, FloatArray, IntArray
 from loadmgr.sim.slot_network import SlotNetwork
-
-OVERDUE_S = 1800.0
-"""A vehicle that stays beyond the departure that was said is expected to leave within this time [s]."""
 
 BEYOND_WH = 10_000.0
 """What a vehicle that has what was said, and still draws, may take beyond when there is room [Wh]."""
@@ -40,15 +38,19 @@ class Horizon:
     ----------
     single, groups, group : int
         So many steps of the run one by one, then so many groups of ``group`` steps.
-    margin_s : float
-        A plan is ready this long before the departure that was said [s]: vehicles take less towards the end, nobody
-        knows how much less, and what a plan leaves to the last step is lost when that step brings a surprise.
+    margin_s, margin_ratio : float
+        A plan is ready this long before the departure that was said [s], and earlier by this share of the time that is
+        yet to be charged (:mod:`loadmgr.control.deadline`). Two steps, so that one can still be lost.
+    urgent_s : float
+        Who has less time to spare than this goes first [s]: what the others miss now they can still get later.
     """
 
     single: int = 16
     groups: int = 20
     group: int = 4
     margin_s: float = 1800.0
+    margin_ratio: float = 0.25
+    urgent_s: float = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,6 +109,9 @@ class Program:
         self._horizon = horizon
         self._allocator = Allocator(AllocationOptions(policy="equal_share", command_steps=1, milp_evses=0))
         self._energy_wh: FloatArray | None = None
+        evses = network.site.evses
+        self._step_a = np.array([evse.step_a for evse in evses])
+        self._offered: tuple[FloatArray, tuple[Visit | None, ...]] = (np.zeros(len(evses)), (None,) * len(evses))
         self._per_day = max(1, round(86_400 / grid.durations_s[0]))
 
     def watch(self, energy_wh: FloatArray) -> None:
@@ -129,7 +134,8 @@ class Program:
             circuit: np.maximum.reduceat(side[:, wrapped], starts, axis=1)
             for circuit, side in self._network.side_load_a.items()
         }
-        requests = [self._request(crowd, int(row), now=now, now_s=now_s) for row in rows]
+        most_a = self._most_a(crowd)
+        requests = [self._request(crowd, row, now=now, now_s=now_s, most_a=float(most_a[row])) for row in rows.tolist()]
         problem = build_problem(
             grid,
             circuits=self._network.circuits(side_load_a),
@@ -137,6 +143,7 @@ class Program:
             money=self._money(grid, wrapped, starts, charges=self._charges(step, now_s)),
         )
         out[rows] = self._allocator.allocate(problem).current_a[:, 0]
+        self._offered = (out, tuple(crowd.visits))
         return out
 
     def _look_ahead(self, step: int, now: datetime, now_s: float) -> tuple[TimeGrid, list[tuple[int, int]]]:
@@ -198,20 +205,41 @@ class Program:
             )
         return charges
 
-    def _request(self, crowd: Crowd, row: int, *, now: datetime, now_s: float) -> ChargingRequest:
+    def _most_a(self, crowd: Crowd) -> FloatArray:
+        """Return the most that each is worth offering [A]: little more than it took of what it was last offered."""
+        offered_a, before = self._offered
+        drawn_a = crowd.power_w(offered_a) / crowd.w_per_a
+        same = np.array([now is then for now, then in zip(crowd.visits, before, strict=True)])
+        seen = same & (offered_a > 0.0) & (drawn_a < offered_a - CURRENT_TOLERANCE_A)
+        taken_a = np.floor(drawn_a / self._step_a) * self._step_a + self._step_a
+        return np.where(seen, np.minimum(np.maximum(taken_a, crowd.min_a), crowd.max_a), crowd.max_a)
+
+    def _request(self, crowd: Crowd, row: int, *, now: datetime, now_s: float, most_a: float) -> ChargingRequest:
         visit, evse = crowd.visits[row], crowd.evses[row]
         assert visit is not None
-        left_wh = max(float(crowd.said_wh[row] - crowd.energy_wh[row]), 0.0)
-        leaves_s = max(float(crowd.said_departure_s[row]) - self._horizon.margin_s, now_s + OVERDUE_S)
-        return _request(
+        delivered_wh, left_s = float(crowd.energy_wh[row]), float(crowd.said_departure_s[row]) - now_s
+        wanted_wh = with_finish_wh(float(crowd.said_wh[row]), delivered_wh=delivered_wh)
+        most_w = most_a * float(crowd.w_per_a[row])
+        departure = now + timedelta(seconds=left_s)
+        request = _request(
             visit,
             evse,
             voltage_v=self._network.site.voltage_v,
-            wanted_wh=left_wh,
-            delivered_wh=float(crowd.energy_wh[row]),
-            departure=now + timedelta(seconds=leaves_s - now_s),
-            full_wh=None if left_wh > 0.0 else BEYOND_WH,
+            wanted_wh=wanted_wh,
+            delivered_wh=delivered_wh,
+            departure=ready_by(
+                departure,
+                now=now,
+                wanted_wh=wanted_wh,
+                most_w=most_w,
+                margin_s=self._horizon.margin_s,
+                margin_ratio=self._horizon.margin_ratio,
+                late_s=float(self._grid.durations_s[0]),
+            ),
+            full_wh=None if wanted_wh > 0.0 else BEYOND_WH,
         )
+        urgent = is_urgent(departure, now=now, wanted_wh=wanted_wh, most_w=most_w, urgent_s=self._horizon.urgent_s)
+        return replace(request, max_a=most_a, priority=int(urgent))
 
 
 def _request(
