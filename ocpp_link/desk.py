@@ -1,14 +1,13 @@
 """Where a link's handler answers the calls of the peer.
 
-Rule 1: an answer that needs no waiting is given from the reader, if nothing is before it. So are those of coroutines
-    that never wait, where Python can begin a coroutine at once (3.12).
+Rule 1: an answer that needs no waiting is given from the reader, if nothing is before it: of a plain function, and of
+    a coroutine that happens to wait for nothing.
 Rule 2: everything else goes through the inbox, one call at a time in order of arrival.
 Rule 3: whatever a handler does, its call is answered exactly once.
 """
 
 import asyncio
 import logging
-import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +57,8 @@ class Desk:
             return self._queue(event)
         try:
             answer = self._handler.on_call(self._link, event.action, event.payload)
-            if not isinstance(answer, dict):
-                answer = _begun(answer)
+            if isinstance(answer, Coroutine):
+                answer = self._inbox.begin(answer)
         except (Exception, asyncio.CancelledError) as error:
             self._fail(event, error)
             return False
@@ -140,19 +139,3 @@ class Desk:
         await self._link.clock.sleep_until(due_s)
         self._answer(event, payload)
         self._link.write()
-
-
-if sys.version_info >= (3, 12):
-
-    def _begun(answer: Answer) -> Answer:
-        """Begin a coroutine at once: most handlers that are written ``async`` have nothing to wait for."""
-        if not isinstance(answer, Coroutine):
-            return answer
-        task = asyncio.Task(answer, loop=asyncio.get_running_loop(), eager_start=True)
-        return task.result() if task.done() else task
-
-else:
-
-    def _begun(answer: Answer) -> Answer:
-        """Leave a coroutine to the inbox: before Python 3.12 a task cannot begin at once."""
-        return answer

@@ -3,7 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any
+
+from ocpp_link.begun import begin
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -14,6 +17,8 @@ class Inbox:
     def __init__(self) -> None:
         self._waiting: deque[Work] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._context = copy_context()
+        self._interrupted = False
         self._rest: asyncio.Future[None] | None = None
         self._working = False
         self._closed = False
@@ -30,10 +35,19 @@ class Inbox:
         """Queue a piece of work, which must not raise."""
         self._waiting.append(work)
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+            self._worker = asyncio.create_task(self._work(), context=self._context)
         elif self._rest is not None:
             self._rest.set_result(None)
             self._rest = None
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Begin a coroutine now, if the task rests; return its result, or what is to be awaited by a piece of work.
+
+        What is returned to be awaited must be pushed at once, before anything else.
+        """
+        if self._worker is None or self._rest is None or asyncio.current_task() is not None:
+            return work
+        return begin(work, task=self._worker, context=self._context, interrupted=self._take_interruption)
 
     def close(self) -> None:
         """End with what is queued now."""
@@ -48,4 +62,13 @@ class Inbox:
             if self._closed:
                 return
             self._rest = asyncio.get_running_loop().create_future()
-            await self._rest
+            try:
+                await self._rest
+            except asyncio.CancelledError:
+                if not self._waiting:
+                    raise
+                self._interrupted = True  # who waits was begun in our name, and it is what was cancelled
+
+    def _take_interruption(self) -> bool:
+        interrupted, self._interrupted = self._interrupted, False
+        return interrupted

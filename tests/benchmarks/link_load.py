@@ -7,12 +7,14 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 import uvloop
 from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
@@ -106,8 +108,9 @@ async def run_echo() -> int:
     from websockets.asyncio.server import serve
 
     async def echo(socket: Any) -> None:
-        async for text in socket:
-            await socket.send(text)
+        with suppress(ConnectionClosed):  # the load cuts its connections when it is done
+            async for text in socket:
+                await socket.send(text)
 
     server = await serve(echo, "127.0.0.1", 0, subprotocols=[Subprotocol("ocpp1.6")], compression=None)
     KEPT.append(server)
@@ -125,7 +128,8 @@ async def run_ocpp_package() -> int:
             return call_result.MeterValues()
 
     async def connected(socket: Any) -> None:
-        await Point("x", socket).start()
+        with suppress(ConnectionClosed):
+            await Point("x", socket).start()
 
     server = await serve(connected, "127.0.0.1", 0, subprotocols=[Subprotocol("ocpp1.6")])
     KEPT.append(server)
@@ -258,6 +262,14 @@ async def _run_load(port: int, connections: int, messages: int, pipe: Connection
 async def _usage(pipe: Connection) -> tuple[float, int]:
     pipe.send("usage")
     return await asyncio.to_thread(pipe.recv)
+
+
+def best(
+    start: Callable[[], Any], *, connections: int, messages: int, use_uvloop: bool = True, runs: int = 3
+) -> Figure:
+    """Return the quickest of several runs: what else the machine does only ever adds."""
+    figures = [measure(start, connections=connections, messages=messages, use_uvloop=use_uvloop) for _ in range(runs)]
+    return min(figures, key=lambda figure: figure.cpu_s)
 
 
 def measure(start: Callable[[], Any], *, connections: int, messages: int, use_uvloop: bool = True) -> Figure:
