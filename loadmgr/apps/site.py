@@ -17,9 +17,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from loadmgr.bridge import from_ocpp, to_ocpp
+from loadmgr.bridge.traits import traits_of
 from loadmgr.control.command import Command, SetProfile, Urgency
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision
@@ -36,7 +37,7 @@ from ocpp_link.errors import AnswerLater, CallExpired, CallTimeout, ConnectionLo
 from ocpp_link.events import Event, Mended
 from ocpp_link.outbox import Priority
 from ocpp_link.station import Station
-from ocpp_link.station_profile import ProfileBook
+from ocpp_link.station_profile import ProfileBook, StationProfile
 from ocpp_link.transport import Policy, Server, serve
 from ocpp_link.wirelog import Tap
 
@@ -46,6 +47,29 @@ _PRIORITY = {Urgency.SAFETY: Priority.SAFETY, Urgency.ORDINARY: Priority.NORMAL,
 
 _RECENT = 512
 """How many solve times are kept for the quantiles of a running process."""
+
+
+class StationLink(Protocol):
+    """A way to a station: connected here, or relayed from here to a CSMS."""
+
+    @property
+    def id(self) -> str:
+        """The station's identity."""
+
+    @property
+    def version(self) -> str:
+        """The OCPP version of the connection."""
+
+    async def call(
+        self,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        timeout_s: float | None = None,
+        priority: Priority = Priority.NORMAL,
+        coalesce: Hashable | None = None,
+    ) -> dict[str, Any]:
+        """Ask the station; see `ocpp_link.station.Station.call`."""
 
 
 class SiteProcess:
@@ -89,7 +113,7 @@ class SiteProcess:
         self._clock = clock
         self._on_decision = on_decision
         self._transactions = TransactionIds(first_id=int(clock.now().timestamp()))
-        self._links: dict[str, Station] = {}
+        self._links: dict[str, StationLink] = {}
         self._newest: dict[Hashable, int] = {}
         self._due: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,10 +149,14 @@ class SiteProcess:
             log.warning("station %s is not in the site file: connection closed", station.id)
             await station.close(code=1008, reason="unknown station")
             return
-        self._links[station.id] = station
+        self.attach(station)
+
+    def attach(self, link: StationLink) -> None:
+        """Take note of a way to a station of the site."""
+        self._links[link.id] = link
         self.observe(
-            StationConnected(at=self._clock.now(), station=StationId(station.id), version=OcppVersion(station.version)),
-            source=station.id,
+            StationConnected(at=self._clock.now(), station=StationId(link.id), version=OcppVersion(link.version)),
+            source=link.id,
         )
 
     async def on_call(self, station: Station, action: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -156,6 +184,9 @@ class SiteProcess:
         """Hold back what a model cannot take at once: some drop the link when a start is answered too fast."""
         if action == "BootNotification":
             self.models.booted(station_id, payload)
+            known = self.models.profile(station_id)
+            if known != StationProfile() and station_id in self._links:
+                self.observe(traits_of(known, station=StationId(station_id), at=self._clock.now()), source=station_id)
         elif action == "StartTransaction":
             delay_s = self.models.profile(station_id).reply_delay_s
             if delay_s is not None:
@@ -163,11 +194,14 @@ class SiteProcess:
 
     async def on_disconnect(self, station: Station, reason: str) -> None:
         """Take note that a station's link is gone."""
-        if self._links.get(station.id) is station:
-            del self._links[station.id]
+        self.detach(station, reason)
+
+    def detach(self, link: StationLink, reason: str) -> None:
+        """Take note that a way to a station is gone."""
+        if self._links.get(link.id) is link:
+            del self._links[link.id]
             self.observe(
-                StationDisconnected(at=self._clock.now(), station=StationId(station.id), reason=reason),
-                source=station.id,
+                StationDisconnected(at=self._clock.now(), station=StationId(link.id), reason=reason), source=link.id
             )
 
     def on_event(self, station: Station, event: Event) -> None:

@@ -1,0 +1,255 @@
+"""Limits from files and relays, and the file of evidence."""
+
+import asyncio
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from loadmgr.control.outside import LimitChanged
+from loadmgr.control.told import Evidence
+from loadmgr.errors import InputError
+from loadmgr.feeds.dead_man import DeadMan
+from loadmgr.feeds.evidence_log import EvidenceLog, verify
+from loadmgr.feeds.limit_file import LimitFile, read_limits
+from loadmgr.feeds.polling import poll_feeds
+from loadmgr.feeds.relay import Relay, command, value_file
+from loadmgr.model.ids import CircuitId
+from tests.control_world import World, small_site
+
+T0 = datetime(2024, 6, 3, 20, 0, tzinfo=UTC)
+MAIN = CircuitId("main")
+PLAIN = DeadMan(source="dso", circuit=MAIN)
+GUARDED = DeadMan(source="dso", circuit=MAIN, heartbeat_s=60.0, silent_limit_a=(10.0, 10.0, 10.0))
+
+
+def after(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def replaced(path: Path, text: str) -> None:
+    """Write as a careful writer does: beside, then rename."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.rename(path)
+
+
+def told(news: list[LimitChanged]) -> list[tuple[str, object, object]]:
+    return [(n.circuit, n.limit_a, n.limit_w) for n in news]
+
+
+def test_a_json_file_is_told_once_for_each_change(tmp_path):
+    path = tmp_path / "limits.json"
+    feed = LimitFile(path, PLAIN)
+    assert [] == feed.poll(T0)
+    replaced(path, '[{"limit_a": 20}, {"circuit": "riser", "limit_w": 4200, "until": "2024-06-03T21:00:00Z"}]')
+
+    assert [("main", (20.0, 20.0, 20.0), None), ("riser", None, 4200.0)] == told(feed.poll(after(1)))
+    assert [] == feed.poll(after(2))
+    os.utime(path, ns=(10**18, 10**18))
+    assert 2 == len(feed.poll(after(3)))
+
+
+def test_what_a_file_no_longer_names_is_taken_away(tmp_path):
+    path = tmp_path / "limits.json"
+    feed = LimitFile(path, PLAIN)
+    replaced(path, '[{"limit_a": 20}, {"circuit": "riser", "limit_w": 4200}]')
+    feed.poll(T0)
+    replaced(path, "[]")
+
+    assert [("main", None, None), ("riser", None, None)] == told(feed.poll(after(1)))
+
+
+def test_a_csv_file_says_the_same(tmp_path):
+    path = tmp_path / "limits.csv"
+    path.write_text("circuit,limit_a,limit_w,until,vehicles_only\nmain,,4200,2024-06-03T21:00:00+00:00,yes\n")
+    one = read_limits(path, default_circuit=MAIN)[0]
+
+    assert (MAIN, None, 4200.0, after(3600), True) == (
+        one.circuit,
+        one.limit_a,
+        one.limit_w,
+        one.until,
+        one.vehicles_only,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", "{", "is not JSON"),
+        ("a.json", "[3]", "limit 1: must be an object"),
+        ("a.json", '{"limit": 3}', "limit 1: field limit is not known"),
+        ("a.json", '{"limit_a": -3}', "limit 1: field limit_a: must be a number of 0 or above"),
+        ("a.json", '{"limit_a": true}', "limit 1: field limit_a: must be a number of 0 or above"),
+        ("a.json", '{"limit_w": NaN}', "limit 1: field limit_w: must be a number of 0 or above"),
+        ("a.json", '{"limit_a": {"L4": 3}}', "limit 1: field limit_a: names phases L1, L2, L3, got L4"),
+        ("a.json", '{"limit_w": 3, "until": "2024-06-03T21:00:00"}', "limit 1: field until: needs a zone"),
+        ("a.json", '[{"limit_w": 3}, {"limit_w": 4}]', "circuit main is limited twice"),
+        ("a.csv", "circuit,amps\nmain,3\n", "line 1: the header needs limit_a or limit_w"),
+        ("a.csv", "circuit,limit_a\nmain,x\n", "line 2: field limit_a"),
+        ("a.csv", "circuit,limit_a\nmain,3,4\n", "line 2: more values than columns"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_fault_with_its_place(tmp_path, name, text, said):
+    path = tmp_path / name
+    path.write_text(text)
+
+    with pytest.raises(InputError, match=said) as raised:
+        read_limits(path, default_circuit=MAIN)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_a_fault_is_raised_once_for_each_change_and_is_no_word_of_life(tmp_path):
+    path = tmp_path / "limits.json"
+    feed = LimitFile(path, GUARDED)
+    replaced(path, '{"limit_a": 20}')
+    feed.poll(T0)
+    replaced(path, "{")
+    with pytest.raises(InputError):
+        feed.poll(after(1))
+
+    assert [] == feed.poll(after(2))
+
+
+def test_a_relay_is_told_when_it_changes_and_within_half_of_the_heartbeat(tmp_path):
+    pin = tmp_path / "value"
+    pin.write_text("0\n")
+    feed = Relay(value_file(pin), GUARDED, limit_w=4200.0)
+    assert [("main", None, None)] * 2 == told(feed.poll(T0))
+    assert [] == feed.poll(after(10))
+    pin.write_text("1\n")
+    assert [("main", None, 4200.0)] == told(feed.poll(after(11)))
+    assert [] == feed.poll(after(20))
+    assert [("main", None, 4200.0)] == told(feed.poll(after(41)))
+    pin.write_text("?\n")
+    with pytest.raises(InputError, match="neither '1' nor '0'"):
+        feed.poll(after(42))
+    pin.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        feed.poll(after(43))
+
+
+def test_a_relay_that_is_active_when_low():
+    feed = Relay(lambda: "0", PLAIN, active="0", idle="1", limit_a=(6.0, 6.0, 6.0))
+
+    assert [("main", (6.0, 6.0, 6.0), None)] == told(feed.poll(T0))
+
+
+def test_a_command_is_a_relay_too():
+    feed = Relay(command(f"{sys.executable} -c 'print(1)'"), PLAIN, limit_w=4200.0)
+    assert [("main", None, 4200.0)] == told(feed.poll(T0))
+
+    with pytest.raises(InputError, match="command"):
+        command(f"{sys.executable} -c 'raise SystemExit(3)'")()
+
+
+class StepClock:
+    """A clock that a test moves by sleeping on it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return after(self.seconds)
+
+    def now_s(self) -> float:
+        return self.seconds
+
+    async def sleep_until(self, when_s: float) -> None:
+        self.seconds = when_s
+        await asyncio.sleep(0)
+
+
+def test_feeds_are_asked_on_and_on_although_one_of_them_fails(caplog):
+    class Broken:
+        id = "broken"
+
+        def poll(self, now: datetime) -> list[LimitChanged]:
+            raise InputError("no such pin")
+
+    async def run() -> list[LimitChanged]:
+        seen: list[LimitChanged] = []
+        enough = asyncio.Event()
+
+        def observe(fact: LimitChanged) -> None:
+            seen.append(fact)
+            if len(seen) >= 4:
+                enough.set()
+
+        feeds = (Broken(), Relay(lambda: "1", GUARDED, limit_w=4200.0))
+        task = asyncio.create_task(poll_feeds(feeds, clock=StepClock(), observe=observe, every_s=1.0))
+        await enough.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return seen
+
+    seen = asyncio.run(run())
+    assert [0.0, 0.0, 30.0, 60.0] == [(s.at - T0).total_seconds() for s in seen]
+    assert 1 == sum("no such pin" in r.getMessage() for r in caplog.records)
+
+
+def test_a_site_is_dimmed_by_a_relay_and_by_its_silence(tmp_path):
+    pin = tmp_path / "value"
+    pin.write_text("0")
+    world = World(small_site(evses=2, limit_a=100.0))
+    world.connect()
+    world.run(20)
+    world.plug("E1")
+    world.plug("E2")
+    feed = Relay(
+        value_file(pin),
+        DeadMan(source="14a", circuit=MAIN, heartbeat_s=60.0, silent_limit_w=5000.0, vehicles_only=True),
+        limit_w=7560.0,
+    )
+
+    def run(seconds: int) -> float:
+        for _ in range(seconds):
+            try:
+                for fact in feed.poll(world.now):
+                    world.tell(fact)
+            except InputError:
+                pass
+            world.run(1)
+        return sum(world.draw_a(MAIN)) * 230.0
+
+    assert run(200) > 20_000.0
+    pin.write_text("1")
+    assert run(45) <= 7560.0
+    pin.unlink()
+    assert run(60 + 45) <= 5000.0
+    pin.write_text("0")
+    assert run(600) > 20_000.0
+
+
+def entry(seconds: float, **values: object) -> Evidence:
+    return Evidence(circuit=MAIN, source="dso", at=after(seconds), why="told", limit_w=4200.0, **values)
+
+
+def test_evidence_is_a_chain_that_goes_on_after_a_restart(tmp_path):
+    path = tmp_path / "evidence.jsonl"
+    EvidenceLog(path).write(entry(0))
+    EvidenceLog(path).write(entry(0, obeyed_at=after(20), measured_a=(5.0, 5.0, 5.0)))
+
+    assert 2 == verify(path)
+    first, second = (json.loads(line) for line in path.read_text().splitlines())
+    assert (first["hash"], after(20).isoformat()) == (second["before"], second["obeyed_at"])
+
+
+@pytest.mark.parametrize("tampered", ["changed", "left out"])
+def test_tampering_with_evidence_is_found(tmp_path, tampered):
+    path = tmp_path / "evidence.jsonl"
+    log = EvidenceLog(path)
+    for second in range(3):
+        log.write(entry(second))
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1].replace("4200", "9200")
+    if tampered == "left out":
+        del lines[1]
+    path.write_text("\n".join(lines) + "\n")
+
+    with pytest.raises(InputError, match="line 2: the chain is broken"):
+        verify(path)
