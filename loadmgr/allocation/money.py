@@ -1,5 +1,6 @@
 """What energy costs at the grid connection, and the stationary batteries that move it in time."""
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -118,6 +119,8 @@ class SiteMoney:
             if isinstance(value, np.ndarray):
                 require_shape(f"money.{item.name}", value, (steps,))
         require_finite("money", self)
+        if not math.isfinite(self.carbon_price_per_kg):  # one that is NaN makes a simplex run for ever
+            raise ValueError(f"money.carbon_price_per_kg must be a finite number, got {self.carbon_price_per_kg}")
         if self.export_limit_w is not None and self.export_limit_w.size and self.export_limit_w.min() < 0.0:
             raise ValueError(f"money.export_limit_w must be at least 0, got {self.export_limit_w.min()}")
         if self.curtailable_w.size and self.curtailable_w.min() < 0.0:

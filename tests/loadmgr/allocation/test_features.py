@@ -304,3 +304,9 @@ def test_more_vehicles_than_minimums_take_turns_and_none_starves() -> None:
     assert on.sum(axis=1).min() >= 6
     switches = (on[:, 1:] != on[:, :-1]).sum(axis=1)
     assert switches.max() <= 10
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf")])
+def test_a_carbon_price_that_is_no_number_is_refused_before_a_solver_sees_it(price: float) -> None:
+    with pytest.raises(ValueError, match=r"money\.carbon_price_per_kg must be a finite number"):
+        build_money(GRID, import_price_per_kwh=np.zeros(8), carbon_price_per_kg=price)
