@@ -83,9 +83,8 @@ def _request(site: Site, session: Session, *, shared: bool, at: datetime, settin
         raise ValueError(f"evse of session {session.id} must be one of {site.name}, got {session.evse}")
     vehicle = session.vehicle
     phases = evse.phases[: min(vehicle.phases or len(evse.phases), len(evse.phases))]
-    max_a = evse.max_a if vehicle.max_a is None else min(evse.max_a, vehicle.max_a)
-    if evse.max_w is not None:
-        max_a = min(max_a, evse.max_w / (site.voltage_v * len(phases)))
+    max_a = evse.max_infeed_a(site.voltage_v, phases_used=len(phases))
+    max_a = max_a if vehicle.max_a is None else min(max_a, vehicle.max_a)
     wanted_wh = settings.need_wh if session.need is None else session.need.wanted_wh
     full_wh = None if session.need is None else session.need.full_wh
     return ChargingRequest(

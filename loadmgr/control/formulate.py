@@ -328,14 +328,12 @@ def upper_bound_a(
 ) -> float:
     """Return the most that an EVSE may be given [A]: installation, vehicle, what it takes, and others' profiles."""
     evse = record.evse
-    bounds = [evse.max_a]
+    bounds = [evse.max_infeed_a(state.site.voltage_v, phases_used=len(vehicle_phases(record)))]
     if charging.vehicle.max_a is not None:
         bounds.append(charging.vehicle.max_a)
     if record.accepts_a is not None:
         offered = floor_to_step(record.accepts_a + settings.unused_a, step=evse.step_a) + evse.step_a
         bounds.append(max(evse.min_a, offered))
-    if evse.max_w is not None:
-        bounds.append(evse.max_w / (state.site.voltage_v * len(vehicle_phases(record))))
     cap = _cap_of_others_a(state, record, now)
     if cap is not None:
         bounds.append(cap)

@@ -134,7 +134,9 @@ def apply_declaration(charging: Charging, seen: SessionDeclared) -> None:
 def max_power_w(state: SiteState, record: EvseRecord) -> float:
     """Return the most that an EVSE can deliver [W]."""
     evse = record.evse
-    return evse.max_w if evse.max_w is not None else evse.max_a * state.site.voltage_v * 1.1 * len(evse.phases)
+    if evse.max_w is not None:
+        return evse.max_w / evse.efficiency_ratio
+    return evse.max_a * state.site.voltage_v * 1.1 * len(evse.phases)
 
 
 def _open(

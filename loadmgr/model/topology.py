@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from loadmgr.model.equipment import Battery, Cabinet
 from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId
 from loadmgr.model.units import MINIMUM_CURRENT_A
 
@@ -147,7 +148,7 @@ class Evse:
     fallback_a : float
         What it may draw when nobody controls it [A per phase]; 0.0 needs a station that takes 0 A.
     max_w : float, optional
-        Largest power [W]; needed for DC.
+        Largest power into the vehicle [W]; needed for DC.
     efficiency_ratio : float
         Energy into the vehicle per energy from the grid.
     """
@@ -178,6 +179,15 @@ class Evse:
             raise ValueError(f"number of EVSE {self.id} must be 1 or above, got {self.number}")
         if self.current_type is CurrentType.DC and self.max_w is None:
             raise ValueError(f"max_w of EVSE {self.id} is needed for DC")
+        if not 0.0 < self.efficiency_ratio <= 1.0:
+            raise ValueError(f"efficiency_ratio of EVSE {self.id} must lie in (0, 1], got {self.efficiency_ratio}")
+
+    def max_infeed_a(self, voltage_v: float, *, phases_used: int | None = None) -> float:
+        """Return the most it can draw [A per phase]: its installed maximum, and what its largest power needs."""
+        if self.max_w is None:
+            return self.max_a
+        phases = phases_used or len(self.phases)
+        return min(self.max_a, self.max_w / self.efficiency_ratio / (voltage_v * phases))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +255,8 @@ class Site:
     failsafe: FailSafe = field(default_factory=FailSafe)
     timing: Timing = field(default_factory=Timing)
     pv: tuple[PvPlant, ...] = ()
+    batteries: tuple[Battery, ...] = ()
+    cabinets: tuple[Cabinet, ...] = ()
 
     def __post_init__(self) -> None:
         named: dict[str, list[str]] = {
@@ -252,6 +264,8 @@ class Site:
             "EVSE": [e.id for e in self.evses],
             "station": [s.id for s in self.stations],
             "meter": [m.id for m in self.meters],
+            "battery": [b.id for b in self.batteries],
+            "cabinet": [c.id for c in self.cabinets],
         }
         for kind, ids in named.items():
             twice = sorted({i for i in ids if ids.count(i) > 1})
@@ -261,6 +275,7 @@ class Site:
         if len(roots) != 1:
             raise ValueError(f"circuits must have exactly one root, got {roots}")
         self._check_references()
+        self._check_equipment()
 
     def _check_references(self) -> None:
         for circuit in self.circuits:
@@ -280,6 +295,23 @@ class Site:
                 raise ValueError(f"circuit of EVSE {evse.id} must be a circuit, got {evse.circuit}")
             if evse.station not in known:
                 raise ValueError(f"station of EVSE {evse.id} must be a station, got {evse.station}")
+
+    def _check_equipment(self) -> None:
+        for battery in self.batteries:
+            if battery.circuit not in self.circuit_by_id:
+                raise ValueError(f"circuit of battery {battery.id} must be a circuit, got {battery.circuit}")
+        fed: dict[EvseId, str] = {}
+        for cabinet in self.cabinets:
+            for name in cabinet.evses:
+                evse = self.evse_by_id.get(name)
+                if evse is None or evse.current_type is not CurrentType.DC:
+                    raise ValueError(f"evses of cabinet {cabinet.id} must be DC EVSEs of the site, got {name}")
+                if name in fed:
+                    raise ValueError(f"EVSE {name} must have one cabinet, got {fed[name]} and {cabinet.id}")
+                fed[name] = cabinet.id
+            circuits = {self.evse_by_id[name].circuit for name in cabinet.evses}
+            if len(circuits) > 1:
+                raise ValueError(f"evses of cabinet {cabinet.id} must be on one circuit, got {sorted(circuits)}")
 
     @cached_property
     def circuit_by_id(self) -> dict[CircuitId, Circuit]:

@@ -9,6 +9,7 @@ from loadmgr.errors import InputError, SiteFileError
 from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, PvPlant, Site, Timing
 from loadmgr.site_file import circuits, electrical, places
 from loadmgr.site_file.document import Document, PathKey, read_document
+from loadmgr.site_file.equipment import build_batteries, build_cabinets
 from loadmgr.site_file.faults import Fault, FaultList
 from loadmgr.site_file.likeness import nearest
 from loadmgr.site_file.parts import Parts, is_whole, read_parts
@@ -84,7 +85,7 @@ def _read(path: Path, document: Document, faults: FaultList) -> SiteFile | None:
     tariff = None if parts.tariff is None else build_tariff(parts.tariff, reading)
     building = build_building(parts, reading)
     plants, profiles = build_pv(parts, reading)
-    site = _build_site(parts, circuit_of, plants)
+    site = _build_site(parts, circuit_of, plants, faults)
     if site is None:
         if not faults.faults:
             raise AssertionError("a site file without faults did not make a site")
@@ -122,12 +123,14 @@ def _site_is_sound(part: SitePart, faults: FaultList) -> bool:
     return False
 
 
-def _build_site(parts: Parts, circuit_of: dict[str, str], pv: tuple[PvPlant, ...]) -> Site | None:
+def _build_site(parts: Parts, circuit_of: dict[str, str], pv: tuple[PvPlant, ...], faults: FaultList) -> Site | None:
     """Return the site, or ``None`` where faults that were noted leave no sound one."""
     if parts.site is None or parts.failsafe is None or parts.timing is None:
         return None
     by_id = {c.part.id: c for c in parts.circuits}
     timing = parts.timing
+    batteries = build_batteries(parts, faults)
+    cabinets = build_cabinets(parts, circuit_of, faults)
     try:
         return Site(
             name=parts.site.name,
@@ -149,6 +152,8 @@ def _build_site(parts: Parts, circuit_of: dict[str, str], pv: tuple[PvPlant, ...
                 clock_skew_s=timing.clock_skew,
             ),
             pv=pv,
+            batteries=batteries,
+            cabinets=cabinets,
         )
     except ValueError:
         return None

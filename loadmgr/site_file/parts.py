@@ -61,6 +61,8 @@ class Parts:
     listen: schema.ListenPart
     tariff: TariffPart | None
     pv: tuple[Placed[schema.PvPart], ...]
+    batteries: tuple[Placed[schema.BatteryPart], ...]
+    cabinets: tuple[Placed[schema.CabinetPart], ...]
     demo: schema.DemoPart | None
 
 
@@ -80,6 +82,8 @@ def read_parts(document: Document, faults: FaultList) -> Parts:
         listen=_optional(document, faults, "listen", schema.ListenPart),
         tariff=_section(document, faults, "tariff", TariffPart),
         pv=_members(document, faults, "pv", schema.PvPart),
+        batteries=_members(document, faults, "batteries", schema.BatteryPart),
+        cabinets=_members(document, faults, "cabinets", schema.CabinetPart),
         demo=None if document.get("demo") is None else _section(document, faults, "demo", schema.DemoPart),
     )
 
@@ -105,7 +109,7 @@ def _check_top(document: Document, faults: FaultList) -> None:
     found = document.get("schema")
     if found is not None and found != schema.SCHEMA_NAME:
         faults.add(("schema",), f"schema {found!r} is not known", f"write schema: {schema.SCHEMA_NAME}")
-    for key in ("circuits", "evses", "stations", "pv"):
+    for key in ("circuits", "evses", "stations", "pv", "batteries", "cabinets"):
         held = document.get(key)
         if key in document.value and not isinstance(held, list):
             faults.add(

@@ -71,6 +71,8 @@ _amps, _amps_schema = _quantity(AMPERES, quantity="a current", example="63A")
 _volts, _volts_schema = _quantity(VOLTS, quantity="a voltage", example="230V", above_zero=True)
 _power, _power_schema = _quantity(WATTS, quantity="a power", example="40 kW")
 _energy, _energy_schema = _quantity(WATT_HOURS, quantity="an energy", example="12 kWh")
+_some_power, _some_power_schema = _quantity(WATTS, quantity="a power", example="40 kW", above_zero=True)
+_some_energy, _some_energy_schema = _quantity(WATT_HOURS, quantity="an energy", example="12 kWh", above_zero=True)
 _seconds, _seconds_schema = _quantity(SECONDS, quantity="a duration", example="15min")
 _length, _length_schema = _quantity(SECONDS, quantity="a duration", example="15min", above_zero=True)
 
@@ -78,6 +80,8 @@ Amps = Annotated[float, _amps, _amps_schema]
 Volts = Annotated[float, _volts, _volts_schema]
 Watts = Annotated[float, _power, _power_schema]
 WattHours = Annotated[float, _energy, _energy_schema]
+WattsAboveZero = Annotated[float, _some_power, _some_power_schema]
+WattHoursAboveZero = Annotated[float, _some_energy, _some_energy_schema]
 Seconds = Annotated[float, _seconds, _seconds_schema]
 SecondsAboveZero = Annotated[float, _length, _length_schema]
 

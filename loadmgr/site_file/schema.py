@@ -19,7 +19,9 @@ from loadmgr.site_file.quantities import (
     Text,
     Volts,
     WattHours,
+    WattHoursAboveZero,
     Watts,
+    WattsAboveZero,
     fault,
 )
 from loadmgr.site_file.tariff_schema import TariffPart
@@ -246,6 +248,30 @@ class PvPart(StrictPart):
     )
 
 
+class BatteryPart(StrictPart):
+    """A stationary battery that the plan may charge and discharge.
+
+    Where nobody commands it by the plan, what it may draw belongs in `worst_case` of a side load of its circuit.
+    """
+
+    id: Text
+    circuit: Text = Field(description="The circuit it hangs on.")
+    capacity: WattHoursAboveZero = Field(description="Usable energy when full.")
+    charge: Watts = Field(description="Largest power into it.")
+    discharge: Watts = Field(description="Largest power out of it.")
+    reserve: Ratio = Field(default=0.0, description="Share of the capacity that is never taken out.")
+    stored: Ratio = Field(default=0.5, description="Share that is stored until a reading says better.")
+    efficiency: Ratio = Field(default=0.9, ge=0.1, description="Energy out per energy in, both ways together.")
+
+
+class CabinetPart(StrictPart):
+    """A power cabinet that several DC outlets share."""
+
+    id: Text
+    dc_power: WattsAboveZero = Field(description="Largest power over all its outlets together.")
+    evses: list[Text] = Field(min_length=1, description="Its outlets: D1, or a range D1..D4.")
+
+
 class RudePart(StrictPart):
     """A simulated station that misbehaves."""
 
@@ -279,6 +305,8 @@ class SiteDocument(StrictPart):
     listen: ListenPart = Field(default_factory=ListenPart)
     tariff: TariffPart
     pv: list[PvPart] = Field(default_factory=list)
+    batteries: list[BatteryPart] = Field(default_factory=list)
+    cabinets: list[CabinetPart] = Field(default_factory=list)
     demo: DemoPart | None = None
 
 

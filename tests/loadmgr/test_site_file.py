@@ -53,6 +53,8 @@ timing: {reaction_time: 40s, settle: 8s, meter_interval: 6s, call_timeout: 15s, 
 session_defaults: {energy: 9kWh, stay: 90min}
 listen: {host: 0.0.0.0, port: 80}
 pv: [{id: roof, circuit: main, peak: 5kW}]
+batteries: [{id: cellar, circuit: main, capacity: 10kWh, charge: 5kW, discharge: 4kW, reserve: 0.2, stored: 40%}]
+cabinets: [{id: box, dc_power: 2kW, evses: [DC]}]
 tariff:
   energy:
     periods:
@@ -232,7 +234,7 @@ def test_every_key_of_the_samples_is_in_the_schema() -> None:
     schema = json_schema()
     assert set(schema["properties"]) == {
         "schema", "site", "circuits", "evse_defaults", "evses", "station_defaults", "stations", "failsafe", "timing",
-        "session_defaults", "listen", "tariff", "pv", "demo",
+        "session_defaults", "listen", "tariff", "pv", "batteries", "cabinets", "demo",
     }  # fmt: skip
     assert schema["required"] == ["schema", "site", "circuits", "evses", "tariff"]
     assert schema["additionalProperties"] is False
