@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from loadmgr.apps.simulate_run import Question
     from loadmgr.sim.run import Simulation
+    from loadmgr.sim.session_table import SessionTable
 
 MOST_NAMED = 5
 """Bad rows that are named when they are left out; the rest are counted."""
@@ -84,7 +85,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         frame.to_parquet(parquet)
     if plot is not None:
         _plot(simulations, plot)
-    tell_bad_rows(asked.faults)
+    tell_bad_rows(asked.table)
 
 
 def moment(text: str | None, *, hint: str) -> datetime | date | None:
@@ -99,13 +100,13 @@ def moment(text: str | None, *, hint: str) -> datetime | date | None:
         ) from error
 
 
-def tell_bad_rows(faults: tuple[str, ...]) -> None:
-    """Name the first rows that were left out, and count them all."""
-    if not faults:
+def tell_bad_rows(table: "SessionTable") -> None:
+    """Name the first rows that were left out, and count them all by column."""
+    if not table.refusals:
         return
-    for fault in faults[:MOST_NAMED]:
+    for fault in table.faults[:MOST_NAMED]:
         typer.echo(fault, err=True)
-    typer.echo(f"{len(faults)} bad row{'s' if len(faults) > 1 else ''} left out", err=True)
+    typer.echo(table.summary, err=True)
 
 
 def _with_zone(when: datetime, *, hint: str) -> datetime:
@@ -198,7 +199,7 @@ def _document(asked: "Question", simulations: "list[Simulation]") -> dict[str, A
         "start": asked.plan.start.isoformat(),
         "until": asked.plan.until.isoformat(),
         "seed": asked.plan.seed,
-        "bad_rows": list(asked.faults),
+        "bad_rows": list(asked.table.faults),
         "strategies": {simulation.strategy: simulation.report().figures() for simulation in simulations},
     }
 

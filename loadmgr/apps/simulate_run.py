@@ -27,7 +27,7 @@ class Question:
     plan: WorldPlan
     tariff: Tariff
     options: SimulationOptions
-    faults: tuple[str, ...]
+    table: SessionTable
 
 
 def question(
@@ -58,7 +58,8 @@ def question(
     path = sessions or (None if site_file.demo is None else site_file.demo.sessions)
     if path is None:
         raise InputError(f"{site_file.site.name} names no sessions of its own: give a table with --sessions")
-    table = read_table(path) if skip_bad_rows else SessionTable(sessions=read_sessions(path), faults=())
+    evses = tuple(site_file.site.evse_by_id)
+    table = read_table(path, evses=evses) if skip_bad_rows else SessionTable(sessions=read_sessions(path, evses=evses))
     if not table.sessions:
         raise InputError(f"{path}: there is no session in the table")
     zone = ZoneInfo(site_file.site.time_zone)
@@ -72,7 +73,7 @@ def question(
         raise InputError(f"{path}: no session arrives from {begin.isoformat()} to {end.isoformat()}")
     said = site_file.session_defaults
     slots = SlotOptions(stay_s=float(said.stay_s), need_wh=said.energy_wh)
-    return Question(plan=plan, tariff=site_file.tariff, options=SimulationOptions(slots=slots), faults=table.faults)
+    return Question(plan=plan, tariff=site_file.tariff, options=SimulationOptions(slots=slots), table=table)
 
 
 def run_strategies(asked: Question, strategies: Sequence[str], *, workers: int, progress: Progress) -> list[Simulation]:

@@ -86,7 +86,7 @@ def size(  # noqa: PLR0913 - one parameter for each option
     else:
         Console().print(_table(sizing, title=asked.plan.site.name, currency=asked.tariff.currency))
         typer.echo(_answer(sizing, wanted=wanted, currency=asked.tariff.currency))
-    tell_bad_rows(asked.faults)
+    tell_bad_rows(asked.table)
     if sizing.chosen is None:
         raise typer.Exit(EXIT_NONE_IS_ENOUGH)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from loadmgr.errors import InputError
-from loadmgr.sim.session_table import read_sessions, read_table
+from loadmgr.model.ids import EvseId
+from loadmgr.sim.session_table import read_sessions, read_table, write_table
 
 HEADING = "session_id,evse,arrival,departure,estimated_departure,energy_requested_wh,energy_delivered_wh,max_a,phases"
 ROW = "s1,A1,2019-06-03T18:00+02:00,2019-06-04T06:00+02:00,2019-06-04T07:00+02:00,12000,11500,16,3"
@@ -106,7 +107,29 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_a_table_keeps_its_good_rows_and_names_the_bad_ones(tmp_path: Path) -> None:
     path = tmp_path / "week.csv"
-    path.write_text("\n".join([HEADING, ROW, ROW, ROW.replace("s1", "s2")]) + "\n", encoding="utf-8")
+    path.write_text("\n".join([HEADING, ROW, ROW, ROW.replace("s1,A1", "s2,A2")]) + "\n", encoding="utf-8")
     table = read_table(path)
     assert [s.session_id for s in table.sessions] == ["s1", "s2"]
     assert table.faults == (f"{path}: row 3, column session_id: s1 is also in row 2",)
+
+
+def test_a_vehicle_cannot_come_to_a_place_that_is_taken(tmp_path: Path) -> None:
+    later = ROW.replace("s1", "s2").replace("18:00", "20:00")
+    assert _read(tmp_path, HEADING, later, ROW) == [
+        "row 2, column arrival: EVSE A1 is taken until 2019-06-04T04:00:00+00:00 by row 3"
+    ]
+
+
+def test_an_evse_that_the_site_lacks_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "week.csv"
+    path.write_text(f"{HEADING}\n{ROW}\n", encoding="utf-8")
+    table = read_table(path, evses=[EvseId("B1"), EvseId("B2")])
+    assert table.faults == (f"{path}: row 2, column evse: A1 is not an EVSE of the site, which has B1, B2",)
+    assert table.summary == "1 bad row of 1 left out: 1 in column evse"
+
+
+def test_a_table_that_was_written_is_read_back(tmp_path: Path) -> None:
+    sessions = _sessions(tmp_path, HEADING, ROW, "s2,,2019-06-03T18:00Z,2019-06-03T19:00Z,,0,,,")
+    for name in ("out.csv", "out.parquet"):
+        write_table(tmp_path / name, sessions)
+        assert read_sessions(tmp_path / name) == sessions
