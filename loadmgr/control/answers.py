@@ -14,7 +14,7 @@ from loadmgr.composite.store import InstalledProfile
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import limit_now_a, w_per_a_at_worst
 from loadmgr.control.command import SetAvailability, SetProfile
-from loadmgr.control.holding import FailSafeStage, Settling
+from loadmgr.control.holding import FailSafeStage, Settling, given_back
 from loadmgr.control.observation import CommandAnswered, CompositeReported, Outcome
 from loadmgr.control.pending import Pending, Purpose
 from loadmgr.control.settings import ControlSettings
@@ -113,6 +113,8 @@ def _install(state: SiteState, record: EvseRecord, command: int, installed: Inst
         trusted = record.obedience.proven or charging is None
         until = at + timedelta(seconds=state.site.timing.settle_s) if trusted else None
         record.holding.settling.append(Settling(limit_a=before, below_a=after, since=at, until=until))
+    elif profile.purpose is record.form.purpose:
+        given_back(record.holding, after)
 
 
 def _fold_lease(state: SiteState, pending: Pending, seen: CommandAnswered, settings: ControlSettings) -> None:

@@ -55,5 +55,5 @@ def _of_evses(state: SiteState, settings: ControlSettings, now: datetime) -> Ite
         if climb is not None:
             yield climb
         for old in record.holding.settling:
-            yield old.since + settle if old.until is None else old.until
+            yield max(old.since, record.changed_at or old.since) + settle if old.until is None else old.until
         yield from (t for t in (record.retry_at, renewal_at(state, record, now)) if t is not None)

@@ -6,7 +6,7 @@ Rules
    both count, and the higher limit of the two is assumed (so a reduction that timed out is not done).
 2. A station handles its calls in order, so an acknowledgement settles every earlier doubt about the same profile id.
 3. After an acknowledged reduction the old limit is still assumed until the vehicle had time to follow; of a station
-   without a proven record of obeying, until a reading shows that it did.
+   without a proven record of obeying, until a reading shows that it did, or a raise gives the old limit back.
 4. The limit in force is computed by ``loadmgr.composite`` from the profiles themselves, never from what was meant.
 """
 
@@ -213,11 +213,45 @@ def settled(holding: Holding, now: datetime) -> None:
     holding.settling = [s for s in holding.settling if s.until is None or s.until > now]
 
 
-def measured(holding: Holding, *, peak_a: float, at: datetime, settle_s: float, tolerance_a: float) -> None:
-    """Take a reading as proof that the vehicle follows the new limit where only a reading counts."""
+def given_back(holding: Holding, limit_a: float) -> None:
+    """Drop old limits that a lease now allows again: there is nothing left to follow."""
+    if len(holding.worlds()) == 1:
+        holding.settling = [s for s in holding.settling if s.limit_a > limit_a]
+
+
+def measured(
+    holding: Holding,
+    *,
+    peak_a: float,
+    at: datetime,
+    held_a: float,
+    held_since: datetime | None,
+    settle_s: float,
+    tolerance_a: float,
+) -> None:
+    """Take a reading as proof that the vehicle follows the new limit where only a reading counts.
+
+    A lease may have raised the limit since, to less than the old one: then a draw within that is the proof, once the
+    vehicle had its time to reach it.
+
+    Parameters
+    ----------
+    peak_a : float
+        What was measured [A per phase].
+    held_a, held_since : float, datetime
+        The highest limit that may be held now [A], and since when, as far as is known.
+    settle_s : float
+        Time that a vehicle may take to follow [s].
+    tolerance_a : float
+        By how much a draw may exceed a limit that is followed [A].
+    """
+    settle = timedelta(seconds=settle_s)
+    steady = held_since is None or at >= held_since + settle
     kept = []
     for old in holding.settling:
-        proven = old.until is None and at > old.since and peak_a <= old.below_a + tolerance_a
-        kept.append(replace(old, until=old.since + timedelta(seconds=settle_s)) if proven else old)
+        telling = steady and held_a + tolerance_a < old.limit_a  # else both limits could be behind the reading
+        followed_a = max(old.below_a, held_a) if telling else old.below_a
+        proven = old.until is None and at > old.since and peak_a <= followed_a + tolerance_a
+        kept.append(replace(old, until=old.since + settle) if proven else old)
     holding.settling = kept
     settled(holding, at)

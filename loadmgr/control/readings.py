@@ -133,8 +133,17 @@ def _judge(
     timing = state.site.timing
     allowed = allowed_now_a(state, record, at)
     followed = [s for s in record.holding.settling if at > s.since]
-    slack = tolerance_a(limit_now_a(state, record, at), settings)
-    measured(record.holding, peak_a=draw.peak_a, at=at, settle_s=timing.settle_s, tolerance_a=slack)
+    held = limit_now_a(state, record, at)
+    slack = tolerance_a(held, settings)
+    measured(
+        record.holding,
+        peak_a=draw.peak_a,
+        at=at,
+        held_a=held,
+        held_since=record.changed_at,
+        settle_s=timing.settle_s,
+        tolerance_a=slack,
+    )
     state.stirred = state.stirred or bool(followed)
     for old in followed:
         if before is not None and before.peak_a > old.below_a + slack and draw.peak_a <= old.below_a + slack:

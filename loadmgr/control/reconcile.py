@@ -226,7 +226,10 @@ def _readings_to_ask(state: SiteState, *, now: datetime, next_id: int) -> list[S
     for evse in state.site.evses:
         record = state.evses[evse.id]
         since = max((s.since for s in record.holding.settling if s.until is None), default=None)
-        if since is None or now < since + wait or not state.stations[evse.station].connected:
+        if since is None or not state.stations[evse.station].connected:
+            continue
+        since = max(since, record.changed_at or since)  # under a newer limit an older reading proves nothing
+        if now < since + wait:
             continue
         asked = record.asked_reading_at
         if asked is not None and (asked >= since or (now - asked).total_seconds() < 2 * state.site.timing.settle_s):
