@@ -99,6 +99,8 @@ class SiteProcess:
         store: Store | None = None,
     ) -> None:
         self.site = site_file.site
+        self.since = clock.now()
+        self.decided = False
         self._journal: Journal | None = None
         self._inbox: list[tuple[str, int, Observation]] = []
         self._arrivals: Counter[str] = Counter()
@@ -134,6 +136,10 @@ class SiteProcess:
     def connected(self) -> tuple[str, ...]:
         """Stations whose link is up."""
         return tuple(self._links)
+
+    def condition(self) -> dict[str, Any]:
+        """Return how the process itself is, as JSON values: since when it runs."""
+        return {"since": self.since.isoformat()}
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -291,6 +297,7 @@ class SiteProcess:
             else:
                 log.info("%s: over: %s", alarm.subject, alarm.kind)
         self._wake_at(decision.next_due)
+        self.decided = True
         if self._on_decision is not None:
             self._on_decision(decision)
 

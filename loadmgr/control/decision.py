@@ -113,6 +113,87 @@ class CircuitView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObedienceView:
+    """How an EVSE follows its limits.
+
+    Parameters
+    ----------
+    proven : bool
+        It was seen to follow a reduction that mattered, and never disobeyed since.
+    disobeying_since : datetime, optional
+    offences : int
+        How often it was found to disobey.
+    escalation : str, optional
+        What was last tried on it, ending "it was tried ...".
+    limited_by : str
+        The purpose of the profiles that its limits are sent in.
+    """
+
+    evse: EvseId
+    proven: bool
+    disobeying_since: datetime | None
+    offences: int
+    escalation: str | None
+    limited_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritesView:
+    """Charging profiles written during the last day, and how many are meant to be enough; stations keep them in flash.
+
+    Parameters
+    ----------
+    evse : EvseId, optional
+        ``None`` is the station maximum.
+    """
+
+    evse: EvseId | None
+    written: int
+    budget: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationView:
+    """A station as it stands; what it never said is ``None``."""
+
+    station: StationId
+    connected: bool
+    seen: bool
+    since: datetime | None
+    version: str | None
+    vendor: str | None
+    model: str | None
+    firmware: str | None
+    keeps_profiles: str
+    zero_ok: str
+    evses: tuple[ObedienceView, ...]
+    writes: tuple[WritesView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideView:
+    """A limit from outside in force.
+
+    Parameters
+    ----------
+    silent : bool
+        Its source has not repeated itself as it promised: the limit is the one for its silence.
+    obeyed_at : datetime, optional
+        When a meter first showed that it is obeyed.
+    """
+
+    circuit: CircuitId
+    source: str
+    told_at: datetime
+    until: datetime | None
+    silent: bool
+    limit_a: PhaseLimits | None
+    limit_w: float | None
+    vehicles_only: bool
+    obeyed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteView:
     """The site as the controller sees it."""
 
@@ -120,6 +201,8 @@ class SiteView:
     evses: tuple[EvseView, ...]
     circuits: tuple[CircuitView, ...]
     alarms: tuple[Alarm, ...]
+    stations: tuple[StationView, ...] = ()
+    limits: tuple[OutsideView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

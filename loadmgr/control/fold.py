@@ -163,6 +163,7 @@ def _fold_station(
                 _alarm_offline(state, record, seen)
         case StationBooted():
             record.heard_at = seen.at
+            record.nameplate = seen
             _restarted(state, record)
         case StationCapabilities():
             record.capabilities = seen

@@ -16,7 +16,7 @@ from loadmgr.control.building import BuildingEstimate
 from loadmgr.control.energy import Ledger
 from loadmgr.control.holding import Holding
 from loadmgr.control.obedience import Obedience
-from loadmgr.control.observation import EvseState, LimitChanged, SessionDeclared, StationCapabilities
+from loadmgr.control.observation import EvseState, LimitChanged, SessionDeclared, StationBooted, StationCapabilities
 from loadmgr.control.peaks import PeakMemory
 from loadmgr.control.pending import Pending
 from loadmgr.control.rung import Escalation, LeaseForm
@@ -171,6 +171,8 @@ class StationRecord:
         Not before that is the set-up tried again.
     traits : StationTraits, optional
         What is known of its model.
+    nameplate : StationBooted, optional
+        What it said of itself when it last started.
     maximum_writes : deque of datetime
         When station maxima were sent during the last day.
     ended : deque of TransactionId
@@ -185,6 +187,7 @@ class StationRecord:
     heard_at: datetime | None = None
     capabilities: StationCapabilities | None = None
     traits: StationTraits | None = None
+    nameplate: StationBooted | None = None
     capabilities_asked: bool = False
     maximum_asked: bool = False
     mismatches: int = 0

@@ -9,6 +9,7 @@ from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteVie
 from loadmgr.control.formulate import Situation
 from loadmgr.control.readings import on_phases
 from loadmgr.control.state import Charging, EvseRecord
+from loadmgr.control.station_view import outside_views, station_view
 from loadmgr.control.words import Context, full_by, reason_of, w_per_a_of
 from loadmgr.model.topology import Circuit, PhaseAmps
 
@@ -21,6 +22,10 @@ def site_view(context: Context, situation: Situation) -> SiteView:
         evses=tuple(_evse_view(context, state.evses[e.id], situation.assumed[e.id]) for e in state.site.evses),
         circuits=tuple(_circuit_view(context, c, situation) for c in state.site.circuits),
         alarms=state.alarms.all_standing(),
+        stations=tuple(
+            station_view(state, r, settings=context.settings, now=context.now) for r in state.stations.values()
+        ),
+        limits=outside_views(state, context.now),
     )
 
 

@@ -1,0 +1,71 @@
+"""The state of a running site as plain JSON values: what the local socket, the page and programs are told."""
+
+import dataclasses
+import enum
+from datetime import datetime
+from typing import Any
+
+from loadmgr import __version__
+from loadmgr.apps.site import SiteProcess
+from loadmgr.control.decision import SiteView
+from ocpp_link.station_profile import ProfileBook
+
+
+def plain(value: Any) -> Any:
+    """Return a frozen value as what JSON has: every field under its own name, instants in ISO 8601, UTC.
+
+    Examples
+    --------
+    >>> from loadmgr.control.decision import WritesView
+    >>> plain(WritesView(evse=None, written=3, budget=10))
+    {'evse': None, 'written': 3, 'budget': 10}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, enum.IntEnum):
+        return value.name.lower()
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    return value
+
+
+def site_status(process: SiteProcess) -> dict[str, Any]:
+    """Return everything that a person or a page asks of a running site.
+
+    Returns
+    -------
+    dict
+        ``site`` (name, zone, currency), ``controller``, ``messages``, and once the first decision was made
+        ``at``, ``evses``, ``circuits``, ``stations``, ``limits`` and ``alarms`` as in
+        `loadmgr.control.decision.SiteView`; each station has its ``quirks`` besides, and each circuit its ``name``.
+    """
+    site = process.site
+    status: dict[str, Any] = {
+        "site": {"name": site.name, "time_zone": site.time_zone, "currency": site.currency},
+        "controller": {"version": __version__, "connected": len(process.connected), **process.condition()},
+        "messages": {"in": process.messages["in"], "out": process.messages["out"]},
+    }
+    if process.decided:
+        status |= view_status(process.controller.view(), process.models)
+    return status
+
+
+def view_status(view: SiteView, models: ProfileBook) -> dict[str, Any]:
+    """Return a view as JSON values, stations with what is known of their models."""
+    status: dict[str, Any] = plain(view)
+    for station in status["stations"]:
+        station["quirks"] = quirks_of(models, station["station"])
+    return status
+
+
+def quirks_of(models: ProfileBook, station: str) -> dict[str, Any]:
+    """Return what is known of a station beside the standard: by its model, by asking, by trying, by the operator."""
+    known = models.profile(station)
+    values = {f.name: getattr(known, f.name) for f in dataclasses.fields(known)}
+    return {name: plain(value) for name, value in values.items() if value is not None}
