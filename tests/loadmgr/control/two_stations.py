@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -68,15 +68,15 @@ Event = tuple[str, int]
 class Steered(SiteController):
     """The controller with setpoints from outside instead of a plan; everything else is its own."""
 
-    def steer(self, first_a: float, second_a: float, now: datetime) -> None:
-        """Ask for setpoints of the two [A]."""
+    def steer(self, wanted_a: Sequence[float], now: datetime) -> None:
+        """Ask for setpoints of E1, E2 and so on [A]."""
         records = self._state.evses
         sessions = {e: r.charging.transaction for e, r in records.items() if r.charging is not None}
         self._plan = Plan(
             made_at=now,
             why="steered",
             grid=TimeGrid(now, (10_000_000,)),
-            currents_a={EvseId("E1"): np.array([first_a]), EvseId("E2"): np.array([second_a])},
+            currents_a={EvseId(f"E{i}"): np.array([amps]) for i, amps in enumerate(wanted_a, start=1)},
             transactions=sessions,
             method="steered",
         )
@@ -125,8 +125,8 @@ def settled_pair(*, fallback_a: float = 6.0, skew_s: tuple[int, int] = (SKEW_S, 
     for evse in ("E1", "E2"):
         world.plug(evse)
     world.run(2)
-    for first, second in ((16.0, 16.0), SWINGS[0]):
-        steered.steer(first, second, world.now)
+    for wanted_a in ((16.0, 16.0), SWINGS[0]):
+        steered.steer(wanted_a, world.now)
         world._due = world.now
         world.run(60)
     for record in steered._state.evses.values():
@@ -187,7 +187,7 @@ def after(two: Two, event: Event) -> Two:  # noqa: C901 - one branch for each ki
             _pass(new, TICKS_S[index])
         case "swing":
             new.swing = (new.swing + 1) % len(SWINGS)
-            new.controller.steer(*SWINGS[new.swing], new.now)
+            new.controller.steer(SWINGS[new.swing], new.now)
             _tell(new)
         case "reading":
             _tell(new, _reading(new, index))
@@ -313,7 +313,7 @@ def _restart(two: Two, *, keeps: bool) -> None:
         fake.connected = False
     for side in (0, 1):
         _come_back(two, side)
-    two.controller.steer(*SWINGS[two.swing], two.now)
+    two.controller.steer(SWINGS[two.swing], two.now)
     _tell(two)
 
 
