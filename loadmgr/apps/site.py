@@ -36,8 +36,9 @@ from ocpp_link.clock import Clock
 from ocpp_link.errors import AnswerLater, CallExpired, CallTimeout, ConnectionLost, OcppError
 from ocpp_link.events import Event, Mended
 from ocpp_link.outbox import Priority
+from ocpp_link.profile_book import ProfileBook
 from ocpp_link.station import Station
-from ocpp_link.station_profile import ProfileBook, StationProfile
+from ocpp_link.station_profile import StationProfile
 from ocpp_link.transport import Policy, Server, serve
 from ocpp_link.wirelog import Tap
 

@@ -1,4 +1,4 @@
-"""What is known of a station: asked, by model, learnt, overruled."""
+"""What is known of a station: what it says when it is asked, and what is known of its model."""
 
 import asyncio
 from pathlib import Path
@@ -6,19 +6,12 @@ from typing import Any
 
 import pytest
 
+from ocpp_link.capabilities import KEYS_16, ask, from_configuration, from_variables, question
 from ocpp_link.dialect import Version
 from ocpp_link.errors import CallRejected
-from ocpp_link.station_profile import (
-    KEYS_16,
-    ProfileBook,
-    StationProfile,
-    ask,
-    from_configuration,
-    from_variables,
-    known_quirks,
-    load_quirks,
-    profile_from,
-)
+from ocpp_link.quirks import known_quirks, load_quirks
+from ocpp_link.schemas import is_valid_request
+from ocpp_link.station_profile import StationProfile, profile_from
 
 
 @pytest.mark.parametrize("text", ["Current", "A", "'A'", ' "current" ', "a"])
@@ -65,32 +58,57 @@ def test_variables_become_a_profile_and_silence_stays_silence() -> None:
 class Scripted:
     """A station that answers from a table, or refuses long lists."""
 
-    def __init__(self, version: Version, values: dict[str, str], *, longest: int = 99) -> None:
+    def __init__(
+        self, version: Version, values: dict[str, str], *, longest: int = 99, refusal: str = "NotSupported"
+    ) -> None:
         self.version = version
         self.values = values
         self.longest = longest
+        self.refusal = refusal
+        self.asked = 0
 
     async def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        keys = payload.get("key", ())
-        if action != "GetConfiguration" or len(keys) > self.longest:
-            raise CallRejected("NotSupported")
-        known = [{"key": key, "readonly": True, "value": self.values[key]} for key in keys if key in self.values]
-        return {"configurationKey": known}
+        self.asked += 1
+        assert is_valid_request(self.version, action, payload)
+        listed = payload.get("key", payload.get("getVariableData", ()))
+        if action == "GetCompositeSchedule" or len(listed) > self.longest:
+            raise CallRejected(self.refusal)
+        if action == "GetConfiguration":
+            known = [{"key": key, "readonly": True, "value": self.values[key]} for key in listed if key in self.values]
+            return {"configurationKey": known}
+        results = []
+        for each in listed:
+            value = self.values.get(each["variable"]["name"])
+            status = "UnknownVariable" if value is None else "Accepted"
+            results.append(each | {"attributeStatus": status} | ({} if value is None else {"attributeValue": value}))
+        return {"getVariableResult": results}
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+def test_what_is_asked_is_asked_in_the_words_of_the_version(version: Version) -> None:
+    assert is_valid_request(version, *question(version))
 
 
 def test_a_station_that_refuses_long_lists_is_asked_key_by_key() -> None:
-    station = Scripted("1.6", {KEYS_16[1]: "7"}, longest=1)
+    assert 7 == asyncio.run(ask(Scripted("1.6", {KEYS_16[1]: "7"}, longest=1))).max_stack_level
+    assert 3 == asyncio.run(ask(Scripted("2.1", {"Entries": "3"}, longest=1, refusal="GenericError"))).max_profiles
 
-    assert 7 == asyncio.run(ask(station)).max_stack_level
+
+def test_a_station_that_does_not_know_the_question_is_not_asked_it_ten_times() -> None:
+    station = Scripted("1.6", {}, longest=0)
+
+    assert StationProfile(smart_charging=False) == asyncio.run(ask(station))
+    assert 3 == station.asked
 
 
-def test_a_station_that_tells_nothing_has_an_empty_profile() -> None:
-    assert StationProfile() == asyncio.run(ask(Scripted("2.0.1", {})))
+@pytest.mark.parametrize(("refusal", "knows"), [("NotImplemented", False), ("GenericError", True)])
+def test_who_is_silent_about_smart_charging_shows_it_by_its_answer(refusal: str, knows: bool) -> None:
+    assert knows is asyncio.run(ask(Scripted("2.0.1", {}, refusal=refusal))).smart_charging
 
 
 @pytest.mark.parametrize("quirk", load_quirks(), ids=lambda quirk: quirk.name)
 def test_every_shipped_quirk_says_something(quirk: Any) -> None:
-    assert StationProfile() != quirk.profile
+    assert {} != quirk.profile.known()
 
 
 @pytest.mark.parametrize(
@@ -108,37 +126,35 @@ def test_models_are_known_by_vendor_and_model(vendor: str, model: str, field: st
     assert value == getattr(known_quirks(vendor, model), field)
 
 
-def test_the_operators_word_is_the_last() -> None:
-    book = ProfileBook(overrides={"CS": StationProfile(stack_level=5)})
-    book.asked("CS", StationProfile(max_stack_level=9, rate_units=("A", "W"), zero_ok=True))
-    book.booted("CS", {"chargePointVendor": "Huawei", "chargePointModel": "SCharger"})
-    book.learn("CS", StationProfile(pause_mode="min", stack_level=1))
-
-    profile = book.profile("CS")
-
-    assert (9, ("W",), False, "min", 5) == (
-        profile.max_stack_level,
-        profile.rate_units,
-        profile.zero_ok,
-        profile.pause_mode,
-        profile.stack_level,
-    )
-    assert profile == _after_restart(book).profile("CS")
-    assert StationProfile() == book.profile("Stranger")
-
-
-def _after_restart(book: ProfileBook) -> ProfileBook:
-    again = ProfileBook(overrides={"CS": StationProfile(stack_level=5)}, learnt=book.learnt)
-    again.asked("CS", StationProfile(max_stack_level=9, rate_units=("A", "W"), zero_ok=True))
-    again.booted("CS", {"chargePointVendor": "Huawei", "chargePointModel": "SCharger"})
-    return again
-
-
 def test_faults_of_a_quirk_file_are_named(tmp_path: Path) -> None:
     path = tmp_path / "quirks.yaml"
-    path.write_text("- {name: X, vendor: x, profile: {stack: 1}}")
+    for text, fault in (
+        ("- {name: X, vendor: x, profile: {stack: 1}}", r"quirks.yaml: quirk X: stack is no field .* stack_level"),
+        ("- {name: X, vendor: '(', profile: {zero_ok: true}}", r"quirk X: .*position"),
+        ("- {name: X, vendr: x, profile: {zero_ok: true}}", r"quirk X: has vendr; an entry has .*vendor"),
+        ("- {vendor: x}", r"entry 1 must have a name"),
+        ("name: X", r"must be a list"),
+        ("- [", r"line \d"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=fault):
+            load_quirks.__wrapped__(path)
 
-    with pytest.raises(ValueError, match=r"quirk X: .*stack"):
-        load_quirks(path)
-    with pytest.raises(ValueError, match="nonsense"):
-        profile_from({"nonsense": 1})
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("zero_ok", "no", "true or false"),
+        ("stack_level", True, "whole number"),
+        ("rate_units", ["VA"], "list of A and W"),
+        ("reply_delay_s", -1, "seconds"),
+        ("reply_delay_s", float("nan"), "seconds"),
+        ("pause_mode", "off", "one of zero, min"),
+        ("energy_scale", 0, "above 0"),
+        ("measurands", "SoC", "list of words"),
+        ("ping", None, "true or false"),
+    ],
+)
+def test_a_field_that_takes_something_else_is_named(field: str, value: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be .*{wanted}"):
+        profile_from({field: value})
