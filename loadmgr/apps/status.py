@@ -8,7 +8,7 @@ from typing import Any
 from loadmgr import __version__
 from loadmgr.apps.site import SiteProcess
 from loadmgr.control.decision import SiteView
-from ocpp_link.station_profile import ProfileBook
+from ocpp_link.profile_book import ProfileBook
 
 
 def plain(value: Any) -> Any:
