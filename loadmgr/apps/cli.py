@@ -12,6 +12,7 @@ from loadmgr import __version__
 from loadmgr.apps import (
     check_cli,
     composite_cli,
+    data_cli,
     demo_cli,
     messages_cli,
     plan_cli,
@@ -38,6 +39,7 @@ app.command("schema")(check_cli.schema)
 app.command("plan")(plan_cli.plan)
 app.command("simulate")(simulate_cli.simulate)
 app.command("size")(size_cli.size)
+app.add_typer(data_cli.app, name="data")
 app.command("composite")(composite_cli.composite)
 app.command("station")(station_cli.station)
 app.command("messages")(messages_cli.messages)
