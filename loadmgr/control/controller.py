@@ -30,6 +30,7 @@ from loadmgr.control.fold import fold
 from loadmgr.control.formulate import SideLoads, Situation, formulate, is_unknown, look, upper_bound_a
 from loadmgr.control.holding import Holding, settled
 from loadmgr.control.observation import CommandAnswered, Observation, Outcome
+from loadmgr.control.others import within_others
 from loadmgr.control.pending import Pending
 from loadmgr.control.plan import Plan, empty_plan, plan_of, targets_a
 from loadmgr.control.reconcile import reconcile
@@ -116,7 +117,8 @@ class SiteController:
         why = self._why_plan(now)
         if why is not None:
             self._make_plan(why, now)
-        self._targets = {} if self._plan is None else self._with_learning(targets_a(self._plan, state, now), now)
+        targets = {} if self._plan is None else self._with_learning(targets_a(self._plan, state, now), now)
+        self._targets = within_others(state, targets, now)
         commands += self._send(self._reconcile(now), now)
         self._decided_at = now
         self._due = next_due(state, self._plan, self._settings, now=now)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from loadmgr.control.escalation import escalation_due
 from loadmgr.control.failsafe import quiet_until
+from loadmgr.control.others import cap_of_others
 from loadmgr.control.plan import Plan
 from loadmgr.control.reconcile import renewal_at
 from loadmgr.control.settings import ControlSettings
@@ -54,6 +55,10 @@ def _of_evses(state: SiteState, settings: ControlSettings, now: datetime) -> Ite
         climb = escalation_due(state, record, settings)
         if climb is not None:
             yield climb
+        if any(record.foreign.values()):
+            until = cap_of_others(state, record, now).until
+            if until is not None:
+                yield until
         for old in record.holding.settling:
             yield max(old.since, record.changed_at or old.since) + settle if old.until is None else old.until
         yield from (t for t in (record.retry_at, renewal_at(state, record, now)) if t is not None)

@@ -16,8 +16,6 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from loadmgr.allocation import AllocationProblem, ChargingRequest, CircuitLimits, build_money, build_problem
-from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import ProfileStore
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.building import load_now_a
@@ -25,6 +23,7 @@ from loadmgr.control.circuits import Limits, side_loads_below, whole_limit_w
 from loadmgr.control.deadline import is_urgent, ready_by, with_finish_wh
 from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
+from loadmgr.control.others import cap_of_others
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
 from loadmgr.control.profiles import minimum_a
@@ -32,7 +31,6 @@ from loadmgr.control.readings import TOLD_READINGS
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.model.ids import CircuitId, EvseId
-from loadmgr.model.profile import OcppVersion, ProfilePurpose
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import prices
 from loadmgr.model.topology import Circuit, PhaseAmps, Site, Trust
@@ -334,28 +332,7 @@ def upper_bound_a(
     if record.accepts_a is not None:
         offered = floor_to_step(record.accepts_a + settings.unused_a, step=evse.step_a) + evse.step_a
         bounds.append(max(evse.min_a, offered))
-    cap = _cap_of_others_a(state, record, now)
-    if cap is not None:
-        bounds.append(cap)
+    cap = cap_of_others(state, record, now)
+    if cap.limit_a is not None:
+        bounds.append(cap.limit_a)
     return max(0.0, min(bounds))
-
-
-def _cap_of_others_a(state: SiteState, record: EvseRecord, now: datetime) -> float | None:
-    """Return what station maxima, external constraints and others' profiles leave of any transaction profile [A]."""
-    station = state.stations[record.evse.station]
-    numbers = [e.number for e in state.site.evses_of(record.evse.station)]
-    caps = [
-        i
-        for i in record.holding.certain.values()
-        if i.profile.purpose in (ProfilePurpose.CHARGE_POINT_MAX, ProfilePurpose.EXTERNAL_CONSTRAINTS)
-    ]
-    others = [i for installed in record.foreign.values() for i in installed]
-    caps += [i for i in others if i.profile.purpose is not ProfilePurpose.TX_DEFAULT]
-    if not caps:
-        return None
-    store = ProfileStore(
-        StationSettings(version=station.version or OcppVersion.V16, evses=max(numbers), voltage_v=state.site.voltage_v)
-    )
-    for installed in caps:
-        store.load(installed.evse_id, installed.profile, now=now)
-    return store.limit_at(record.evse.number, now).limit_a

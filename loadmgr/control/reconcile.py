@@ -18,6 +18,7 @@ from loadmgr.control.assumption import limit_now_a
 from loadmgr.control.circuits import LoadBook
 from loadmgr.control.command import TriggerReading, Urgency
 from loadmgr.control.failsafe import Step
+from loadmgr.control.others import over_others
 from loadmgr.control.pending import Purpose
 from loadmgr.control.profiles import fallback_a, lease_end, lease_s, limit_command
 from loadmgr.control.settings import ControlSettings
@@ -68,6 +69,7 @@ def reconcile(
     falls, rises = [], []
     for wish in wishes:
         must = any(row in overfull for row in book.rows_of(wish.record.evse.id))
+        must = must or over_others(state, wish.record, wish.held_a - CURRENT_TOLERANCE_A, now) is not None
         if wish.target_a > wish.held_a + CURRENT_TOLERANCE_A:
             rises.append(wish)
         elif _is_due(state, wish, safety=must, settings=settings, now=now):

@@ -10,6 +10,7 @@ from loadmgr.control.circuits import LoadBook
 from loadmgr.control.decision import Standing
 from loadmgr.control.formulate import is_resting, is_unknown, upper_bound_a
 from loadmgr.control.observation import EvseState
+from loadmgr.control.others import cap_of_others
 from loadmgr.control.plan import Plan
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
@@ -92,6 +93,9 @@ def _why_paused(context: Context, record: EvseRecord, charging: Charging) -> str
         return "0 A: it has what it asked for"
     if is_resting(record, context.now):
         return "0 A: the vehicle takes nothing, it is full or asleep"
+    cap = cap_of_others(context.state, record, context.now)
+    if cap.source is not None and cap.limit_a is not None and cap.limit_a < record.evse.min_a:
+        return f"0 A: {cap.source} allows {cap.limit_a:g} A"
     full = _full_circuit(context, record, record.evse.min_a)
     turn = _next_turn(context, record)
     site = context.state.site
@@ -109,6 +113,9 @@ def _why_this_much(context: Context, record: EvseRecord, charging: Charging, tar
     evse, settings = record.evse, context.settings
     bound = upper_bound_a(context.state, record, charging, settings=settings, now=context.now)
     if target_a >= bound - evse.step_a + 0.05:
+        cap = cap_of_others(context.state, record, context.now)
+        if cap.source is not None and cap.limit_a is not None and cap.limit_a <= bound:
+            return f"all that {cap.source} allows"
         return "all that the EVSE gives" if bound >= evse.max_a - 0.05 else "all that the vehicle takes"
     full = _full_circuit(context, record, evse.step_a)
     if full is not None:

@@ -1,0 +1,94 @@
+"""What others leave of any limit of ours: external constraints, station maxima, and what a backend above allows.
+
+Rules
+-----
+1. Each source is reckoned with by itself and the lowest counts: two that say the same purpose at the same stack level
+   would else hide one another.
+2. A default profile of others leaves no mark: a transaction profile of ours overrules it at the station.
+3. A limit of others is kept as strictly as one of our own, whatever it costs in writes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from loadmgr.composite.settings import StationSettings
+from loadmgr.composite.store import InstalledProfile, ProfileStore
+from loadmgr.control.state import EvseRecord, SiteState
+from loadmgr.model.ids import EvseId
+from loadmgr.model.profile import OcppVersion, ProfilePurpose
+from loadmgr.model.units import floor_to_step
+
+_STANDING = (ProfilePurpose.CHARGE_POINT_MAX, ProfilePurpose.EXTERNAL_CONSTRAINTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """The most that others allow an EVSE now.
+
+    Parameters
+    ----------
+    limit_a : float, optional
+        Per phase [A]; ``None`` where nobody limits.
+    source : str, optional
+        Who limits; ``None`` for a station maximum of ours.
+    until : datetime, optional
+        Before that it does not change; ``None`` is for ever.
+    """
+
+    limit_a: float | None
+    source: str | None
+    until: datetime | None
+
+
+def cap_of_others(state: SiteState, record: EvseRecord, now: datetime) -> Cap:
+    """Return what station maxima, external constraints and others' profiles leave of any transaction profile."""
+    limits, ends = [], []
+    for source, installed in _sources(record):
+        found = _store(state, record, installed, now).limit_at(record.evse.number, now)
+        if found.limit_a is not None:
+            limits.append((found.limit_a, source))
+        if found.until is not None:
+            ends.append(found.until)
+    limit_a, source = min(limits, key=lambda each: each[0], default=(None, None))
+    return Cap(limit_a=limit_a, source=source, until=min(ends, default=None))
+
+
+def within_others(state: SiteState, targets_a: Mapping[EvseId, float], now: datetime) -> dict[EvseId, float]:
+    """Return setpoints [A] with those lowered that a plan made before others lowered their limit."""
+    out = dict(targets_a)
+    for evse_id, target_a in targets_a.items():
+        excess = over_others(state, state.evses[evse_id], target_a, now)
+        if excess is not None:
+            evse = state.evses[evse_id].evse
+            current_a = floor_to_step(excess, step=evse.step_a)
+            out[evse_id] = current_a if current_a >= evse.min_a else 0.0
+    return out
+
+
+def over_others(state: SiteState, record: EvseRecord, current_a: float, now: datetime) -> float | None:
+    """Return what others allow [A] where a current is above it, ``None`` where it is not."""
+    if not any(record.foreign.values()):
+        return None
+    limit_a = cap_of_others(state, record, now).limit_a
+    return limit_a if limit_a is not None and current_a > limit_a else None
+
+
+def _sources(record: EvseRecord) -> Iterator[tuple[str | None, list[InstalledProfile]]]:
+    ours = [i for i in record.holding.certain.values() if i.profile.purpose in _STANDING]
+    if ours and record.form.purpose is not ProfilePurpose.CHARGE_POINT_MAX:  # else they are what is to be changed
+        yield None, ours
+    by_source: dict[str, list[InstalledProfile]] = {}
+    for key, installed in record.foreign.items():
+        listed = by_source.setdefault(key.rpartition("@")[0], [])
+        listed += [i for i in installed if i.profile.purpose is not ProfilePurpose.TX_DEFAULT]
+    yield from ((source, listed) for source, listed in by_source.items() if listed)
+
+
+def _store(state: SiteState, record: EvseRecord, installed: list[InstalledProfile], now: datetime) -> ProfileStore:
+    version = state.stations[record.evse.station].version or OcppVersion.V16
+    numbers = [e.number for e in state.site.evses_of(record.evse.station)]
+    store = ProfileStore(StationSettings(version=version, evses=max(numbers), voltage_v=state.site.voltage_v))
+    for each in installed:
+        store.load(each.evse_id, each.profile, now=now)
+    return store

@@ -1,0 +1,78 @@
+"""Limits that others put on an EVSE: kept to the second and to the ampere, each source by itself."""
+
+from datetime import timedelta
+
+from loadmgr.control.command import SetProfile
+from loadmgr.control.observation import ForeignProfiles
+from loadmgr.model.ids import ProfileId
+from loadmgr.model.profile import (
+    ChargingProfile,
+    ChargingSchedule,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+    SchedulePeriod,
+)
+from tests.control_world import World, small_site
+
+
+def charging(evses: int = 1) -> World:
+    world = World(small_site(evses=evses, limit_a=90.0), reading_s=10)
+    world.connect()
+    world.run(20)
+    for evse in world.site.evses:
+        world.plug(evse.id)
+    return world.run(60)
+
+
+def tell(world: World, source: str, *steps: tuple[int, float], number: int = 1) -> None:
+    periods = tuple(SchedulePeriod(start_s=s, limit=a) for s, a in steps)
+    profile = ChargingProfile(
+        profile_id=ProfileId(-1),
+        stack_level=0,
+        purpose=ProfilePurpose.EXTERNAL_CONSTRAINTS,
+        kind=ProfileKind.ABSOLUTE,
+        schedules=(ChargingSchedule(unit=RateUnit.A, start=world.now, periods=periods),),
+    )
+    station = world.station("E1").evse.station
+    world.tell(
+        ForeignProfiles(at=world.now, station=station, number=number, source=source, profiles=(profile,) * bool(steps))
+    )
+
+
+def view(world: World):
+    return world.controller.view().evses[0]
+
+
+def test_of_two_sources_the_lower_counts() -> None:
+    world = charging()
+    tell(world, "CSMS", (0, 12.0))
+    tell(world, "EMS", (0, 20.0))
+    world.run(30)
+
+    assert (12.0, "12 A: all that CSMS allows") == (view(world).setpoint_a, view(world).reason)
+
+
+def test_a_later_period_is_kept_from_its_first_second() -> None:
+    world = charging()
+    tell(world, "CSMS", (0, 20.0), (100, 8.0), (200, 4.0))
+    began = world.now
+    world.run(250)
+
+    falls = [
+        (at - began, c.profile.schedules[0].periods[0].limit)
+        for at, c in world.commands
+        if isinstance(c, SetProfile) and at >= began
+    ]
+    assert [(timedelta(seconds=100), 8.0), (timedelta(seconds=200), 0.0)] == falls[1:]
+    assert "0 A: CSMS allows 4 A" == view(world).reason
+
+
+def test_a_limit_that_is_only_a_little_lower_is_sent_at_once() -> None:
+    world = charging()
+    tell(world, "CSMS", (0, 20.0))
+    world.run(30)
+    tell(world, "CSMS", (0, 19.9))
+    world.run(3)
+
+    assert 19.0 == view(world).held_a
