@@ -4,7 +4,10 @@
 """
 
 import json
+import math
 from collections.abc import Sized
+from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +18,7 @@ from loadmgr.errors import InputError
 from loadmgr.site_file import check_site, find_site, json_schema
 
 if TYPE_CHECKING:
+    from loadmgr.control.costs import AssumptionCost
     from loadmgr.site_file import SiteFile
     from loadmgr.site_file.faults import Fault
 
@@ -72,9 +76,13 @@ def check(
 
 def _certify(site_file: "SiteFile", out: Path | None, *, quiet: bool) -> None:
     """Say whether the fail-safe is proven, and on what the proof rests; write the certificate where it is asked for."""
-    from loadmgr.control.certificate import build_certificate
+    from loadmgr.control.certificate import autonomy, build_certificate
+    from loadmgr.control.costs import assumption_costs
 
     proof = build_certificate(site_file.site)
+    costs = assumption_costs(
+        site_file.site, site_file.tariff, now=datetime.now(UTC), side_means_a=_side_means_a(site_file)
+    )
     if not quiet:
         for fault in proof.faults:
             typer.echo(f"not proven: {fault}")
@@ -84,8 +92,29 @@ def _certify(site_file: "SiteFile", out: Path | None, *, quiet: bool) -> None:
             typer.echo("proven: with the controller dead no circuit exceeds its limit, as far as these hold:")
             for assumption in proof.document["assumptions"]:
                 typer.echo(f"  - {assumption}")
+            typer.echo(f"  it holds {autonomy(site_file.site)}")
+        _tell_costs(costs, site_file.site.currency)
     if out is not None:
-        out.write_text(json.dumps(proof.document, indent=2) + "\n", encoding="utf-8")
+        document = proof.document | {"costs": [asdict(cost) for cost in costs]}
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _tell_costs(costs: "tuple[AssumptionCost, ...]", currency: str) -> None:
+    if not costs:
+        return
+    width = max(len(cost.what) for cost in costs)
+    typer.echo("what is kept free for that, at the grid connection, and what it could bring in a month at most:")
+    for cost in costs:
+        money = "" if cost.money is None else f"{cost.money:>8.0f} {currency}"
+        typer.echo(f"  {cost.what:<{width}} {cost.current_a:>6.0f} A {cost.energy_wh / 1000.0:>9.0f} kWh{money}")
+
+
+def _side_means_a(site_file: "SiteFile") -> dict[str, tuple[float, ...]]:
+    """Return the mean of side loads whose profile the site file names [A]."""
+    return {
+        load.id: tuple(math.fsum(phase.values) / len(phase.values) for phase in load.current_a)
+        for load in site_file.building
+    }
 
 
 def _verifier_script() -> str:

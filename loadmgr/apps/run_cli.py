@@ -1,9 +1,14 @@
 """``loadmgr run``: the controller process for real stations."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from loadmgr.errors import InputError
+
+if TYPE_CHECKING:
+    from loadmgr.site_file import SiteFile
 
 
 def run(
@@ -20,8 +25,13 @@ def run(
     metrics: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve http://127.0.0.1:PORT/metrics for Prometheus.")
     ] = None,
+    without_certificate: Annotated[
+        bool, typer.Option("--without-certificate", help="Start although it is not proven what holds without control.")
+    ] = False,
 ) -> None:
     """Control a site: stations connect to ws://HOST:PORT/ocpp/<station id>.
+
+    Starts only where `loadmgr check` proves that no circuit exceeds its limit with the controller dead.
 
     Examples: `loadmgr run my-site.yaml`, `loadmgr run my-site.yaml --port 9000 --quiet`
     """
@@ -29,6 +39,7 @@ def run(
     from loadmgr.site_file import find_site, load_site
 
     site_file = load_site(find_site(site))
+    _see_certificate(site_file, refuses=not without_certificate)
     run_process(
         site_file,
         host=host or site_file.listen.host,
@@ -37,3 +48,17 @@ def run(
         wire_log=wire_log,
         metrics_port=metrics,
     )
+
+
+def _see_certificate(site_file: "SiteFile", *, refuses: bool) -> None:
+    """Refuse to start, or say so, where the fail-safe is not proven."""
+    from loadmgr.control.certificate import build_certificate
+
+    faults = build_certificate(site_file.site).faults
+    if not faults:
+        return
+    advice = "prove its stations (loadmgr station prove ID), or say --without-certificate"
+    if refuses:
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise InputError(f"{site_file.path}: there is no certificate; {advice}:{listed}")
+    typer.echo(f"loadmgr: not proven: {'; '.join(faults)}", err=True)

@@ -5,7 +5,8 @@ Rules
 1. It is a JSON document that holds everything a verifier needs: circuits, worst side loads, what each EVSE may draw
    over the day, clocks, assumptions. ``loadmgr.control.verifier`` checks it and shares no code with this module.
 2. An EVSE counts with its fail-safe only where its station is known to keep it over a power loss, and to take 0 A where
-   the fail-safe pauses it; else with its installed maximum, all day.
+   the fail-safe pauses it; where it takes turns, also to keep its clock and to follow what recurs daily. Else it counts
+   with its installed maximum, all day.
 3. What does not fit is a fault with circuit, phase and time, and the certificate says that it is none.
 """
 
@@ -85,8 +86,11 @@ def _days(site: Site) -> dict[str, tuple[Window, ...]]:
 def counts_with_fail_safe(site: Site, evse: Evse) -> bool:
     """Return whether an EVSE is known to hold its fail-safe whatever happens to its station."""
     station = site.station_by_id[evse.station]
-    pauses = fallback_a(site, evse) <= 0.0 or site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION
-    return station.keeps_profiles is Trust.YES and (station.zero_ok is Trust.YES or not pauses)
+    turns = site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION
+    needed = [station.keeps_profiles]
+    needed += [station.zero_ok] if turns or fallback_a(site, evse) <= 0.0 else []
+    needed += [station.keeps_clock, station.recurring_ok] if turns else []
+    return all(trust is Trust.YES for trust in needed)
 
 
 def _faults(site: Site, day: dict[str, tuple[Window, ...]]) -> list[str]:
@@ -171,25 +175,47 @@ def _evse(site: Site, evse: Evse, windows: tuple[Window, ...]) -> dict[str, Any]
         "counts_with": "fail-safe" if counts_with_fail_safe(site, evse) else "installed maximum",
         "keeps_profiles": str(station.keeps_profiles),
         "zero_ok": str(station.zero_ok),
+        "keeps_clock": str(station.keeps_clock),
+        "recurring_ok": str(station.recurring_ok),
+        "starts_offline": str(station.starts_offline),
+        "grounds": station.grounds or "the site file says so",
         "windows": [{"start_s": w.start_s, "end_s": w.end_s, "current_a": w.current_a} for w in windows],
     }
 
 
 def _assumptions(site: Site) -> list[str]:
-    kept = sorted(s.id for s in site.stations if s.keeps_profiles is Trust.YES)
     out = [
         "limits of circuits are already reduced for continuous load where a standard asks for it",
         "side loads stay at or below their worst case",
-        f"the profiles of {len(kept)} of {len(site.stations)} stations survive a power loss, as the site file says",
+        f"the profiles of {_counted(site, 'keeps_profiles')} survive a power loss",
     ]
-    if site.failsafe.strategy is not FailSafeStrategy.STATIC:
-        out.append("stations that are said to take 0 A pause their vehicles at 0 A")
+    if site.failsafe.strategy is not FailSafeStrategy.STATIC or any(e.fallback_a <= 0.0 for e in site.evses):
+        out.append(f"{_counted(site, 'zero_ok')} pause their vehicles at 0 A")
+    starting = [s.id for s in site.stations if s.starts_offline is not Trust.NO]
+    if starting:
+        out.append(f"transactions that {len(starting)} of {len(site.stations)} stations start offline begin there too")
     if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
         out.append(
-            f"station clocks are set within {site.timing.clock_skew_s:g} s, drift at most {DRIFT_S_PER_DAY:g} s a day "
-            f"and survive a power loss, and schedules that recur daily are followed: good for {AUTONOMY_DAYS} days"
+            f"the clocks of {_counted(site, 'keeps_clock')} survive a power loss; clocks are set within "
+            f"{site.timing.clock_skew_s:g} s and drift at most {DRIFT_S_PER_DAY:g} s a day"
         )
+        out.append(f"{_counted(site, 'recurring_ok')} follow schedules that recur daily")
     return out
+
+
+def _counted(site: Site, what: str) -> str:
+    """Return of how many stations something is known, and how: proved in the field, or said by the site file."""
+    known = [s for s in site.stations if getattr(s, what) is Trust.YES]
+    proved = sum(1 for s in known if s.grounds)
+    by = f"{proved} proved, {len(known) - proved} as the site file says" if proved else "as the site file says"
+    return f"{len(known)} of {len(site.stations)} stations ({by})"
+
+
+def autonomy(site: Site) -> str:
+    """Return for how long the fail-safe holds without the controller, in words."""
+    if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
+        return f"{AUTONOMY_DAYS} days without the controller, then clocks may have drifted into each other's windows"
+    return "without end: the fail-safe needs no clock"
 
 
 def _warnings(site: Site) -> list[str]:

@@ -58,6 +58,8 @@ def wrong_evse(evse: Json, circuits: Json, strategy: str) -> list[str]:
         out.append(f"{name} is not known to keep its profiles, so it has to count with its installed maximum")
     if (strategy != "static" or not any(whole)) and evse["zero_ok"] != "yes":
         out.append(f"{name} is not known to take 0 A, so it has to count with its installed maximum")
+    if strategy == "time_division" and (evse["keeps_clock"], evse["recurring_ok"]) != ("yes", "yes"):
+        out.append(f"{name} is not known to keep its clock and its turns, so it counts with its installed maximum")
     return out
 
 

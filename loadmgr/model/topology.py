@@ -124,12 +124,24 @@ class Station:
         Whether charging profiles survive a reboot and a power loss.
     zero_ok : Trust
         Whether a limit of 0 A pauses without ending or locking the transaction.
+    keeps_clock : Trust
+        Whether its clock is right after a power loss, before anybody tells it the time.
+    recurring_ok : Trust
+        Whether it follows schedules that recur daily.
+    starts_offline : Trust
+        Whether transactions start without a link; they begin at the default profile.
+    grounds : str
+        When and on what firmware that was proved; empty where the site file alone says so.
     """
 
     id: StationId
     version: str | None = None
     keeps_profiles: Trust = Trust.UNKNOWN
     zero_ok: Trust = Trust.UNKNOWN
+    keeps_clock: Trust = Trust.UNKNOWN
+    recurring_ok: Trust = Trust.UNKNOWN
+    starts_offline: Trust = Trust.UNKNOWN
+    grounds: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,13 @@
 """Reading a site file: every fault in one run, and only then a site."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import available_timezones
 
 from loadmgr.errors import InputError, SiteFileError
+from loadmgr.model.ids import StationId
+from loadmgr.model.proof import StationProof
 from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, PvPlant, Site, Timing
 from loadmgr.site_file import circuits, electrical, places
 from loadmgr.site_file.document import Document, PathKey, read_document
@@ -13,6 +15,7 @@ from loadmgr.site_file.equipment import build_batteries, build_cabinets
 from loadmgr.site_file.faults import Fault, FaultList
 from loadmgr.site_file.likeness import nearest
 from loadmgr.site_file.parts import Parts, is_whole, read_parts
+from loadmgr.site_file.proofs import proofs_path, read_proofs
 from loadmgr.site_file.rates import build_tariff
 from loadmgr.site_file.reading import Reading
 from loadmgr.site_file.schema import SitePart
@@ -71,7 +74,7 @@ def load_site(path: Path) -> SiteFile:
 
 
 def _read(path: Path, document: Document, faults: FaultList) -> SiteFile | None:
-    parts = read_parts(document, faults)
+    parts = replace(read_parts(document, faults), proofs=_proofs(path, faults))
     circuits.check_tree(parts, faults)
     circuits.check_limits(parts, faults)
     circuits.check_continuous(parts, faults)
@@ -109,6 +112,15 @@ def _read(path: Path, document: Document, faults: FaultList) -> SiteFile | None:
         pv=profiles,
         demo=demo,
     )
+
+
+def _proofs(path: Path, faults: FaultList) -> dict[StationId, StationProof]:
+    """Return what was proved of stations; a file of proofs with a fault is a fault of the site."""
+    try:
+        return read_proofs(proofs_path(path))
+    except InputError as error:
+        faults.add((), str(error), "run `loadmgr station prove` again, or remove that file")
+        return {}
 
 
 def _site_is_sound(part: SitePart, faults: FaultList) -> bool:

@@ -1,12 +1,14 @@
 """From plain values to typed parts, member by member, so that one bad circuit does not hide the next fault."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from loadmgr.model.ids import StationId
+from loadmgr.model.proof import StationProof
 from loadmgr.site_file import schema
 from loadmgr.site_file.document import Document, PathKey
 from loadmgr.site_file.faults import FaultList
@@ -64,6 +66,7 @@ class Parts:
     batteries: tuple[Placed[schema.BatteryPart], ...]
     cabinets: tuple[Placed[schema.CabinetPart], ...]
     demo: schema.DemoPart | None
+    proofs: Mapping[StationId, StationProof] = field(default_factory=dict)
 
 
 def read_parts(document: Document, faults: FaultList) -> Parts:
@@ -102,9 +105,9 @@ def _check_top(document: Document, faults: FaultList) -> None:
     for key in document.value:
         if key not in keys:
             _note_unknown(faults, (key,), keys)
-    for name, field in fields.items():
-        key = field.alias or name
-        if field.is_required() and key not in document.value and (key,) not in document.empties:
+    for name, info in fields.items():
+        key = info.alias or name
+        if info.is_required() and key not in document.value and (key,) not in document.empties:
             faults.add((), f"key {key} is missing", _example(key))
     found = document.get("schema")
     if found is not None and found != schema.SCHEMA_NAME:

@@ -3,9 +3,9 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 
 from loadmgr.model.ids import CircuitId, EvseId, StationId
+from loadmgr.model.proof import with_proof
 from loadmgr.model.topology import CurrentType, Evse, Phase, Station, Trust
 from loadmgr.site_file.circuits import check_unique, phases_of
 from loadmgr.site_file.document import PathKey
@@ -183,23 +183,22 @@ def check_zero_ok(parts: Parts, faults: FaultList) -> None:
         )
 
 
+_OF_A_STATION = ("version", "keeps_profiles", "zero_ok", "keeps_clock", "recurring_ok", "starts_offline")
+
+
 def build_stations(parts: Parts) -> tuple[Station, ...]:
-    """Return the stations in file order: those listed, then those that only EVSEs name."""
+    """Return the stations in file order: those listed, then those that only EVSEs name; proofs taken in."""
     listed_parts: dict[str, StationPart] = {s.part.id: s.part for s in parts.stations}
     names = dict.fromkeys([*listed_parts, *(e.part.station or e.part.id for e in parts.evses)])
-    defaults, out = parts.station_defaults, []
+    out = []
     for name in names:
+        said = {key: getattr(parts.station_defaults, key) for key in _OF_A_STATION}
         part = listed_parts.get(name)
-        station = Station(
-            id=StationId(name),
-            version=defaults.version,
-            keeps_profiles=defaults.keeps_profiles,
-            zero_ok=defaults.zero_ok,
-        )
         if part is not None:
-            own = {key: getattr(part, key) for key in ("version", "keeps_profiles", "zero_ok")}
-            station = replace(station, **{key: value for key, value in own.items() if value is not None})
-        out.append(station)
+            own = {key: getattr(part, key) for key in _OF_A_STATION}
+            said |= {key: value for key, value in own.items() if value is not None}
+        station = Station(id=StationId(name), **said)
+        out.append(with_proof(station, parts.proofs.get(station.id)))
     return tuple(out)
 
 

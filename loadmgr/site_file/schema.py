@@ -192,6 +192,9 @@ class StationDefaultsPart(StrictPart):
         default=Trust.UNKNOWN, description="Charging profiles survive a reboot and power loss."
     )
     zero_ok: Known = Field(default=Trust.UNKNOWN, description="A limit of 0 A pauses without ending the transaction.")
+    keeps_clock: Known = Field(default=Trust.UNKNOWN, description="The clock is right after a power loss.")
+    recurring_ok: Known = Field(default=Trust.UNKNOWN, description="Schedules that recur daily are followed.")
+    starts_offline: Known = Field(default=Trust.UNKNOWN, description="Transactions start without a link.")
 
 
 class StationPart(StrictPart):
@@ -201,6 +204,9 @@ class StationPart(StrictPart):
     version: Version | None = None
     keeps_profiles: Known | None = None
     zero_ok: Known | None = None
+    keeps_clock: Known | None = None
+    recurring_ok: Known | None = None
+    starts_offline: Known | None = None
 
 
 class FailSafePart(StrictPart):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loadmgr.site_file import find_site
+
 
 def loadmgr(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "loadmgr", "check", *arguments]
@@ -53,3 +55,25 @@ def test_check_without_a_site_says_what_it_wants() -> None:
 
     assert 2 == said.returncode
     assert "name a site file, or a sample such as garage" in said.stderr
+
+
+def test_check_says_for_how_long_it_holds_and_what_it_costs() -> None:
+    said = loadmgr("workplace")
+
+    assert "it holds without end" in said.stdout
+    assert "fallback of every EVSE, for vehicles that plug in" in said.stdout
+    assert "240 A" in said.stdout
+
+
+def test_run_refuses_a_site_without_a_certificate_and_says_how_to_get_one(tmp_path: Path) -> None:
+    source = find_site("garage")
+    (tmp_path / "data").symlink_to(source.parent / "data")
+    site = tmp_path / "garage.yaml"
+    site.write_text(source.read_text().replace("{keeps_profiles: yes, zero_ok: yes}", "{zero_ok: yes}"))
+    command = [sys.executable, "-m", "loadmgr", "run", str(site), "--port", "0"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert 2 == said.returncode
+    assert "there is no certificate; prove its stations" in said.stderr
+    assert "riser_a on L1: " in said.stderr
+    assert "UTC when nobody controls it" in said.stderr

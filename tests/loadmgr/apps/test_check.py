@@ -72,7 +72,7 @@ def test_a_good_site_says_on_what_its_proof_rests(tmp_path: Path) -> None:
     code, lines = _check(path)
     assert (0, "good: Shed, 1 EVSE on 1 circuit behind 35 A per phase") == (code, lines[0])
     assert lines[1].startswith("proven: ")
-    assert "  - the profiles of 0 of 1 stations survive a power loss, as the site file says" == lines[-1]
+    assert "  - the profiles of 0 of 1 stations (as the site file says) survive a power loss" in lines
 
 
 def test_sessions_that_the_demo_could_not_read_are_faults(tmp_path: Path) -> None:

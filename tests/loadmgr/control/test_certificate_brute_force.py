@@ -62,7 +62,13 @@ def drawn_site(seed: int) -> Site:
         ),
         evses=evses,
         stations=tuple(
-            Station(id=e.station, keeps_profiles=dice.choice([Trust.YES, Trust.YES, Trust.NO]), zero_ok=Trust.YES)
+            Station(
+                id=e.station,
+                keeps_profiles=dice.choice([Trust.YES, Trust.YES, Trust.NO]),
+                zero_ok=Trust.YES,
+                keeps_clock=Trust.YES,
+                recurring_ok=Trust.YES,
+            )
             for e in evses
         ),
         failsafe=FailSafe(strategy=dice.choice(list(FailSafeStrategy))),

@@ -43,7 +43,12 @@ def garage(strategy: FailSafeStrategy, *, fallback_a: float = 0.0, keeps: Trust 
             Circuit(id=CircuitId("riser"), parent=CircuitId("main"), limit_a=(35.0,) * 3, rated_a=(35.0,) * 3),
         ),
         evses=evses,
-        stations=tuple(Station(id=e.station, keeps_profiles=keeps, zero_ok=Trust.YES) for e in evses),
+        stations=tuple(
+            Station(
+                id=e.station, keeps_profiles=keeps, zero_ok=Trust.YES, keeps_clock=Trust.YES, recurring_ok=Trust.YES
+            )
+            for e in evses
+        ),
         failsafe=FailSafe(strategy=strategy),
     )
 
@@ -88,6 +93,16 @@ def test_a_station_that_is_not_known_to_take_0_a_cannot_be_paused():
     assert {"fail-safe"} == {e["counts_with"] for e in others}
 
 
+@pytest.mark.parametrize("what", ["keeps_clock", "recurring_ok"])
+def test_a_station_that_may_lose_its_clock_or_its_turns_cannot_take_turns(what):
+    site = garage(FailSafeStrategy.TIME_DIVISION)
+    stations = (replace(site.stations[0], **{what: Trust.UNKNOWN}), *site.stations[1:])
+    certificate = build_certificate(replace(site, stations=stations))
+
+    assert "installed maximum" == certificate.document["evses"][0]["counts_with"]
+    assert certificate.faults
+
+
 def tampered(change) -> dict:
     document = copy.deepcopy(build_certificate(garage(FailSafeStrategy.TIME_DIVISION)).document)
     change(document)
@@ -111,6 +126,8 @@ def widen(document: dict) -> None:
         lambda d: d["circuits"][0]["side_loads_a"].append([20.0, 0.0, 0.0]),
         lambda d: d["evses"][1].update(keeps_profiles="unknown"),
         lambda d: d["evses"][1].update(zero_ok="no"),
+        lambda d: d["evses"][1].update(keeps_clock="unknown"),
+        lambda d: d["evses"][1].update(recurring_ok="no"),
         lambda d: d["evses"][1].update(circuit="nowhere"),
         lambda d: d["circuits"][0].update(parent="riser"),
         lambda d: d.update(proven=False),
