@@ -168,36 +168,41 @@ class SiteProcess:
 
     async def on_call(self, station: Station, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Turn a station's call into observations, and answer it."""
-        self.messages["in"] += 1
         self.messages["out"] += 1
         now = self._clock.now()
         number = self._transactions.id_for(station.id, payload) if action == "StartTransaction" else None
-        if self._links.get(station.id) is station:
-            facts = from_ocpp.observations(
-                action,
-                payload,
-                version=OcppVersion(station.version),
-                station=StationId(station.id),
-                at=now,
-                transaction=None if number is None else str(number),
-            )
-            for fact in facts:
-                self.observe(fact, source=station.id)
+        self.hear(station, action, payload, transaction=None if number is None else str(number))
         answer = csms_answer(station.version, action, payload, now=now, transaction_id=number or 0)
-        self._answer_late(station.id, action, payload, answer)
+        delay_s = self.models.profile(station.id).reply_delay_s if action == "StartTransaction" else None
+        if delay_s is not None:
+            raise AnswerLater(answer, after_s=delay_s)  # some drop the link when a start is answered too fast
         return answer
 
-    def _answer_late(self, station_id: str, action: str, payload: dict[str, Any], answer: dict[str, Any]) -> None:
-        """Hold back what a model cannot take at once: some drop the link when a start is answered too fast."""
+    def hear(self, link: StationLink, action: str, payload: dict[str, Any], *, transaction: str | None = None) -> None:
+        """Turn a station's call into observations, whoever answers it.
+
+        Parameters
+        ----------
+        link : StationLink
+            Where it came from; what an older connection says is past.
+        transaction : str, optional
+            The id that StartTransaction of 1.6 is answered with.
+        """
+        self.messages["in"] += 1
+        station = StationId(link.id)
         if action == "BootNotification":
-            self.models.booted(station_id, payload)
-            known = self.models.profile(station_id)
-            if known != StationProfile() and station_id in self._links:
-                self.observe(traits_of(known, station=StationId(station_id), at=self._clock.now()), source=station_id)
-        elif action == "StartTransaction":
-            delay_s = self.models.profile(station_id).reply_delay_s
-            if delay_s is not None:
-                raise AnswerLater(answer, after_s=delay_s)
+            self.models.booted(link.id, payload)
+        if self._links.get(link.id) is not link:
+            return
+        version, now = OcppVersion(link.version), self._clock.now()
+        facts = from_ocpp.observations(
+            action, payload, version=version, station=station, at=now, transaction=transaction
+        )
+        for fact in facts:
+            self.observe(fact, source=link.id)
+        known = self.models.profile(link.id)
+        if action == "BootNotification" and known != StationProfile():
+            self.observe(traits_of(known, station=station, at=now), source=link.id)
 
     async def on_disconnect(self, station: Station, reason: str) -> None:
         """Take note that a station's link is gone."""
