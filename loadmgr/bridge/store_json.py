@@ -4,13 +4,14 @@ import json
 
 from loadmgr.bridge.fields import Fields, time_text
 from loadmgr.bridge.profile_json import profile_from_json, profile_to_json
-from loadmgr.composite.store import DrawnDelays, InstalledProfile, StoreSnapshot
-from loadmgr.composite.transaction import StationTransaction
+from loadmgr.composite.snapshot import DrawnDelays, InstalledProfile, StoreSnapshot
+from loadmgr.composite.transaction import NeedsTold, StationTransaction
 from loadmgr.errors import InputError
 from loadmgr.model.ids import TransactionId
 from loadmgr.model.profile import OcppVersion
 
 _VERSIONS = {version.value: version for version in OcppVersion}
+_NEEDS = {needs.value: needs for needs in NeedsTold}
 
 
 def snapshot_to_json(snapshot: StoreSnapshot) -> str:
@@ -81,6 +82,7 @@ def _transaction_json(transaction: StationTransaction) -> dict[str, object]:
         "id": transaction.transaction_id,
         "start": time_text(transaction.started_at),
         "power_path_closed": None if closed is None else time_text(closed),
+        "needs": None if transaction.needs is None else transaction.needs.value,
     }
 
 
@@ -94,6 +96,7 @@ def _transaction(fields: Fields) -> StationTransaction:
         transaction_id=TransactionId(fields.text("id") or ""),
         started_at=started_at,
         power_path_closed_at=fields.time("power_path_closed", zone_needed=True),
+        needs=fields.choice("needs", _NEEDS),
     )
     fields.close()
     return transaction

@@ -11,8 +11,9 @@ from loadmgr.composite.lanes import Lane, LanePiece, lanes
 from loadmgr.composite.now import LimitNow
 from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import InstalledProfile, ProfileStore, StoreSnapshot
-from loadmgr.composite.transaction import StationTransaction
+from loadmgr.composite.snapshot import InstalledProfile, StoreSnapshot
+from loadmgr.composite.store import ProfileStore
+from loadmgr.composite.transaction import NeedsTold, StationTransaction
 from loadmgr.composite.verdict import Verdict
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Lane",
     "LanePiece",
     "LimitNow",
+    "NeedsTold",
     "ProfileStore",
     "StationSettings",
     "StationTransaction",

@@ -1,9 +1,13 @@
-"""The bound on the work of one answer.
+"""The bounds: on the work of one answer, and on what a store holds.
 
 A recurring entry of n periods makes at most ``n * (window / step + 2)`` pieces. Their sum stays below ``MAX_PIECES``,
 about a second of work, and the window below ``MAX_WINDOW_S``; a longer one is answered for a shorter time, which the
-answer says. What does not recur is bounded by what is installed.
+answer says. What does not recur is bounded by what is installed: at most ``MAX_PROFILES`` profiles where the settings
+name no lower number, after those that have expired are gone.
 """
+
+MAX_PROFILES = 10_000
+"""Most profiles of a store whose settings name no maximum; more than any station holds."""
 
 MAX_PIECES = 1_000_000
 """Most pieces of recurring schedules that one answer expands."""

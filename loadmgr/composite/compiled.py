@@ -33,6 +33,9 @@ UNBOUNDED = 1 << 62
 
 DAY_S = 86_400
 
+_AGES = 5_000_000
+"""So many days, or weeks, reach back before every calendar."""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Compiled:
@@ -103,6 +106,21 @@ def seconds(when: datetime) -> int:
     return math.floor(when.timestamp())
 
 
+def is_over(compiled: Compiled, when: int) -> bool:
+    """Return whether a profile can never have a period again, at ``when`` [s since the epoch] or later.
+
+    A relative one begins anew with the next transaction, and an update revives a dynamic one (K28.FR.15): those end
+    with their validity only.
+    """
+    if compiled.valid_to <= when:
+        return True
+    origin = compiled.origin
+    if compiled.step_s or origin is None or compiled.profile.kind is ProfileKind.DYNAMIC:
+        return False
+    # on the wall clock the same end comes up to a day later or earlier
+    return origin + compiled.length_s + (DAY_S if compiled.local else 0) <= when
+
+
 def compile_profile(
     profile: ChargingProfile, settings: StationSettings, *, evse_id: int, order: int, schedule_index: int = 0
 ) -> Compiled:
@@ -126,6 +144,8 @@ def compile_profile(
     if kind is ProfileKind.RECURRING and profile.recurrency is not None:
         step_s = DAY_S if profile.recurrency is Recurrency.DAILY else 7 * DAY_S
         length_s = min(length_s, step_s)  # the excess is cut (OCPP 1.6 section 5.16.4)
+        if settings.recurs_before_start and origin is not None:
+            origin -= _AGES * step_s
     elif kind is ProfileKind.DYNAMIC:
         origin, length_s = -UNBOUNDED, _dynamic_length(profile, schedule)
     compiled = Compiled(

@@ -10,12 +10,14 @@ Rules
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from loadmgr.composite.compiled import Compiled, seconds
+from loadmgr.composite.bound import MAX_PROFILES
+from loadmgr.composite.compiled import Compiled, is_over, seconds
 from loadmgr.composite.rules_schedule import check_schedule
-from loadmgr.composite.rules_v2x import check_schedule_21, check_support
+from loadmgr.composite.rules_v2x import check_schedule_21, check_support, has_phase_values
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.transaction import StationTransaction
+from loadmgr.composite.transaction import NeedsTold, StationTransaction
 from loadmgr.composite.verdict import ACCEPTED, Verdict, refused
 from loadmgr.model.profile import ChargingProfile, OcppVersion, ProfileKind, ProfilePurpose
 
@@ -30,6 +32,7 @@ def check_profile(
     settings: StationSettings,
     transaction: StationTransaction | None,
     installed: Sequence[Compiled],
+    now: datetime,
 ) -> Verdict:
     """Return whether SetChargingProfile is accepted.
 
@@ -42,22 +45,30 @@ def check_profile(
         The one that runs on ``evse_id``.
     installed : sequence of Compiled
         What the station holds.
+    now : datetime
+        Receipt.
     """
-    v21 = settings.version is OcppVersion.V21
+    v21, when = settings.version is OcppVersion.V21, seconds(now)
     return (
         (check_support(profile, settings) if v21 else None)
         or _check_purpose(profile, evse_id, settings)
-        or _check_schedules(profile, settings)
+        or _check_schedules(profile, settings, transaction)
         or _check_transaction(profile, settings, transaction)
-        or (_check_phase_to_use(profile, evse_id, installed) if v21 else None)
-        or _check_duplicates(profile, evse_id, settings, installed)
-        or _check_capacity(profile, evse_id, settings, installed)
+        or _check_needs(profile, settings, transaction)
+        or (_check_phase_to_use(profile, evse_id, installed, when=when) if v21 else None)
+        or _check_duplicates(profile, evse_id, settings, installed, when=when)
+        or _check_capacity(profile, evse_id, settings, installed, when=when)
         or ACCEPTED
     )
 
 
 def check_start_profile(
-    profile: ChargingProfile, *, evse_id: int, settings: StationSettings, installed: Sequence[Compiled]
+    profile: ChargingProfile,
+    *,
+    evse_id: int,
+    settings: StationSettings,
+    installed: Sequence[Compiled],
+    now: datetime,
 ) -> Verdict:
     """Return whether the profile of a RemoteStartTransaction or RequestStartTransaction is accepted.
 
@@ -74,8 +85,8 @@ def check_start_profile(
     return (
         (check_support(profile, settings) if settings.version is OcppVersion.V21 else None)
         or _check_purpose(profile, evse_id, settings)
-        or _check_schedules(profile, settings)
-        or _check_capacity(profile, evse_id, settings, installed)
+        or _check_schedules(profile, settings, None)
+        or _check_capacity(profile, evse_id, settings, installed, when=seconds(now))
         or ACCEPTED
     )
 
@@ -116,7 +127,8 @@ def _check_purpose(profile: ChargingProfile, evse_id: int, settings: StationSett
             "InvalidValue", "1.6 3.13.1" if v16 else "K04.FR.03", "evse_id", "the station maximum lives on 0"
         )
     if purpose is ProfilePurpose.CHARGE_POINT_MAX and profile.kind is ProfileKind.RELATIVE:
-        return refused("InvalidValue", "K01.FR.38", "kind", "the station maximum must not be relative")
+        requirement = "1.6 3.13.1, read as K01.FR.38" if v16 else "K01.FR.38"
+        return refused("InvalidValue", requirement, "kind", "the station maximum must not be relative")
     if purpose is ProfilePurpose.TX and evse_id == 0:
         return refused("InvalidValue", "1.6 3.13.1" if v16 else "K01.FR.16", "evse_id", "a TxProfile needs an EVSE")
     if purpose is ProfilePurpose.EXTERNAL_CONSTRAINTS:
@@ -133,8 +145,11 @@ def _check_purpose(profile: ChargingProfile, evse_id: int, settings: StationSett
     return None
 
 
-def _check_schedules(profile: ChargingProfile, settings: StationSettings) -> Verdict | None:
-    if len(profile.schedules) > 1 and (not settings.iso15118 or profile.purpose is not ProfilePurpose.TX):
+def _check_schedules(
+    profile: ChargingProfile, settings: StationSettings, transaction: StationTransaction | None
+) -> Verdict | None:
+    iso15118 = settings.iso15118 or (transaction is not None and transaction.needs is not None)
+    if len(profile.schedules) > 1 and (not iso15118 or profile.purpose is not ProfilePurpose.TX):
         detail = "several schedules need a TxProfile in an ISO 15118 session"
         return refused("InvalidSchedule", "K01.FR.34", "schedules", detail)
     if profile.kind is ProfileKind.RECURRING and profile.recurrency is None:
@@ -167,7 +182,28 @@ def _check_transaction(
     return None
 
 
-def _check_phase_to_use(profile: ChargingProfile, evse_id: int, installed: Sequence[Compiled]) -> Verdict | None:
+def _check_needs(
+    profile: ChargingProfile, settings: StationSettings, transaction: StationTransaction | None
+) -> Verdict | None:
+    """Refuse what comes before the vehicle of an ISO 15118 session said its needs, or does not fit to them."""
+    if profile.purpose is not ProfilePurpose.TX or transaction is None or settings.version is OcppVersion.V16:
+        return None
+    if transaction.needs is NeedsTold.NOT_YET:
+        detail = "the vehicle has not said its needs yet"
+        return refused("InvalidMessageSeq", "K15.FR.17, K18.FR.17", "transaction_id", detail)
+    if transaction.needs is NeedsTold.IN_TOTAL:
+        for index, schedule in enumerate(profile.schedules):
+            for number, period in enumerate(schedule.periods):
+                if has_phase_values(period):
+                    field = f"schedules[{index}].periods[{number}]"
+                    detail = "the vehicle named no values for L2 and L3"
+                    return refused("PhaseConflict", "K01.FR.143, K01.FR.144", field, detail)
+    return None
+
+
+def _check_phase_to_use(
+    profile: ChargingProfile, evse_id: int, installed: Sequence[Compiled], *, when: int
+) -> Verdict | None:
     """Refuse a phase to use that contradicts what applies to the same EVSE at the same time (K01.FR.141)."""
     wanted = _phases_to_use(profile)
     if not wanted:
@@ -177,7 +213,7 @@ def _check_phase_to_use(profile: ChargingProfile, evse_id: int, installed: Seque
         if other.profile_id == profile.profile_id or _layer(other) == _layer(profile):
             continue  # replaced, or never in force together
         shared = 0 in (compiled.evse_id, evse_id) or compiled.evse_id == evse_id
-        if shared and _phases_to_use(other) - wanted and _overlap(other, profile):
+        if shared and _phases_to_use(other) - wanted and _overlap(other, profile, when):
             detail = f"profile {other.profile_id} uses phase {min(_phases_to_use(other) - wanted)}"
             return refused("PhaseConflict", "K01.FR.141", "schedules[0].periods", detail)
     return None
@@ -192,7 +228,7 @@ def _phases_to_use(profile: ChargingProfile) -> set[int]:
 
 
 def _check_duplicates(
-    profile: ChargingProfile, evse_id: int, settings: StationSettings, installed: Sequence[Compiled]
+    profile: ChargingProfile, evse_id: int, settings: StationSettings, installed: Sequence[Compiled], *, when: int
 ) -> Verdict | None:
     """Refuse what 2.x does not let stand side by side: its store is keyed by id, not by purpose and level."""
     if settings.version is OcppVersion.V16:
@@ -214,27 +250,37 @@ def _check_duplicates(
         elif profile.purpose is ProfilePurpose.TX_DEFAULT and (compiled.evse_id == 0) is not (evse_id == 0):
             requirement = "K01.FR.52" if evse_id == 0 else "K01.FR.53"
             return refused("DuplicateProfile", requirement, field, f"{detail} on EVSE {compiled.evse_id}")
-        elif compiled.evse_id == evse_id and _overlap(other, profile):
+        elif compiled.evse_id == evse_id and _overlap(other, profile, when):
             return refused("DuplicateProfile", "K01.FR.06", "valid_from", f"{detail} at an overlapping time")
     return None
 
 
-def _overlap(one: ChargingProfile, other: ChargingProfile) -> bool:
-    """Return whether two validities overlap; half open, so touching windows do not."""
-    starts = [-_ALWAYS if p.valid_from is None else seconds(p.valid_from) for p in (one, other)]
-    ends = [_ALWAYS if p.valid_to is None else seconds(p.valid_to) for p in (one, other)]
+def _overlap(installed: ChargingProfile, new: ChargingProfile, when: int) -> bool:
+    """Return whether two validities overlap; half open, and one without a start begins with its receipt."""
+    starts = [
+        -_ALWAYS if installed.valid_from is None else seconds(installed.valid_from),
+        when if new.valid_from is None else seconds(new.valid_from),
+    ]
+    ends = [_ALWAYS if p.valid_to is None else seconds(p.valid_to) for p in (installed, new)]
     return max(starts) < min(ends)
 
 
+def most_profiles(settings: StationSettings) -> int:
+    """Return how many profiles a station holds at most."""
+    return MAX_PROFILES if settings.max_profiles is None else settings.max_profiles
+
+
 def _check_capacity(
-    profile: ChargingProfile, evse_id: int, settings: StationSettings, installed: Sequence[Compiled]
+    profile: ChargingProfile, evse_id: int, settings: StationSettings, installed: Sequence[Compiled], *, when: int
 ) -> Verdict | None:
-    """Refuse one profile too many; a replacement at the limit must pass."""
-    if settings.max_profiles is None:
+    """Refuse one profile too many; a replacement at the limit must pass, and what has expired makes room."""
+    most = most_profiles(settings)
+    if len(installed) < most:
         return None
+    installed = [c for c in installed if not is_over(c, when)]
     gone = replaced_by(profile, evse_id=evse_id, settings=settings, installed=installed)
-    if len(installed) - len(gone) + 1 > settings.max_profiles:
+    if len(installed) - len(gone) + 1 > most:
         requirement = "1.6 9.4" if settings.version is OcppVersion.V16 else "SmartChargingCtrlr.Entries"
-        detail = f"the station holds at most {settings.max_profiles} profiles"
+        detail = f"the station holds at most {most} profiles"
         return refused("TooManyElements", requirement, "profile_id", detail)
     return None

@@ -143,6 +143,8 @@ def _check_mode(
         detail = f"{mode.value} is not for {profile.purpose.value}"
         return refused("InvalidOperationMode", _MODE_REQUIREMENT[profile.purpose], field, detail)
     supported = settings.operation_modes
+    if mode is OperationMode.LOCAL_LOAD_BALANCING:
+        return _check_load_balancing(field, settings)
     if mode is not _ONLY and supported is not None and mode not in supported:
         return refused("InvalidOperationMode", "K01.FR.115", field, f"{mode.value} is not supported")
     if mode is OperationMode.LOCAL_FREQUENCY:
@@ -152,6 +154,22 @@ def _check_mode(
             detail = "LocalFrequency needs a baseline and a curve of two points or more"
             return refused("NoFreqWattCurve", "Q08.FR.03, Q08.FR.04", field, detail)
     return None
+
+
+def _check_load_balancing(field: str, settings: StationSettings) -> Verdict | None:
+    """Check the one mode whose refusals have reasons of their own: the station does it, by thresholds of its own."""
+    supported = settings.operation_modes
+    if supported is not None and OperationMode.LOCAL_LOAD_BALANCING not in supported:
+        return refused("UnsupportedParam", "Q09.FR.01", field, "LocalLoadBalancing is not supported")
+    if settings.load_balancing_thresholds is False:
+        detail = "the thresholds of LocalLoadBalancing are not set"
+        return refused("MissingDevModelInfo", "Q09.FR.02", field, detail)
+    return None
+
+
+def has_phase_values(period: SchedulePeriod) -> bool:
+    """Return whether a period names a value of L2 or L3."""
+    return any(getattr(period, f"{name}{phase}") is not None for name in VALUES for phase in ("_l2", "_l3"))
 
 
 def _check_values(profile: ChargingProfile, period: SchedulePeriod, field: str) -> Verdict | None:

@@ -31,6 +31,8 @@ class StationSettings:
         Whether ``phase_to_use`` can be obeyed (K01.FR.20).
     operation_modes : collection of OperationMode, optional
         What V2XChargingCtrlr.SupportedOperationModes holds (2.1).
+    load_balancing_thresholds : bool, optional
+        Whether the thresholds of LocalLoadBalancing are set (Q09.FR.02, 2.1).
     additional_purposes : collection of ProfilePurpose, optional
         Which of PriorityCharging and LocalGeneration are supported (2.1).
     supports_dynamic, supports_local_time, supports_randomized_delay, supports_limit_at_soc, supports_evse_sleep : bool
@@ -40,8 +42,11 @@ class StationSettings:
         Whether a DC EVSE takes phases for its input side (K01.FR.54).
     allow_missing_start : bool
         1.6: an Absolute schedule without start counts from the start of charging instead of being rejected.
+    recurs_before_start : bool
+        Whether a recurring schedule also runs before its start, as some stations do; K01.FR.30 says that it does not.
     iso15118 : bool
-        Whether an ISO 15118 session is running, so that a TxProfile may offer several schedules (K01.FR.34).
+        Whether TxProfiles may offer several schedules (K01.FR.34): an ISO 15118 session runs, whichever it is. What
+        is known of the session of one EVSE stands in its transaction.
     time_zone : ZoneInfo, optional
         Where the station stands, for ``use_local_time`` (2.1); UTC when absent.
     default_current_a, default_power_w : float, optional
@@ -68,6 +73,7 @@ class StationSettings:
     direct_current: bool = False
     ac_phase_switching: bool | None = None
     operation_modes: Collection[OperationMode] | None = None
+    load_balancing_thresholds: bool | None = None
     additional_purposes: Collection[ProfilePurpose] | None = None
     supports_dynamic: bool = True
     supports_local_time: bool = True
@@ -77,6 +83,7 @@ class StationSettings:
     max_external_constraints_id: int | None = None
     dc_input_phase_control: bool = False
     allow_missing_start: bool = True
+    recurs_before_start: bool = False
     iso15118: bool = False
     time_zone: ZoneInfo | None = None
     default_current_a: float | None = None

@@ -2,25 +2,28 @@
 
 The store holds state over time and reads no clock: every instant is a parameter. After every change the answers are
 computed anew, with no gap (K01.FR.07, K10.FR.05).
+
+A profile that has expired changes no answer from then on. It goes with :meth:`ProfileStore.purge`, or when the room
+that it takes is needed, so a store never grows beyond the number of profiles that it takes.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 from loadmgr.composite.clearing import ClearCriteria, matches
-from loadmgr.composite.compiled import Compiled, compile_profile, compile_schedule_of_vehicle, seconds
+from loadmgr.composite.compiled import Compiled, compile_profile, compile_schedule_of_vehicle, is_over, seconds
 from loadmgr.composite.delays import DrawDelays, no_delays
 from loadmgr.composite.layers import EvseState, Layers, build_layers
 from loadmgr.composite.now import LimitNow, limit_now
-from loadmgr.composite.rules import check_profile, check_start_profile, replaced_by
+from loadmgr.composite.rules import check_profile, check_start_profile, most_profiles, replaced_by
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.transaction import StationTransaction
+from loadmgr.composite.snapshot import DrawnDelays, InstalledProfile, StoreSnapshot
+from loadmgr.composite.transaction import NeedsTold, StationTransaction
 from loadmgr.composite.verdict import ACCEPTED, Verdict, refused
 from loadmgr.model.ids import ProfileId
 from loadmgr.model.profile import (
     ChargingProfile,
     ChargingSchedule,
-    OcppVersion,
     ProfileKind,
     ProfilePurpose,
     SchedulePeriod,
@@ -28,36 +31,6 @@ from loadmgr.model.profile import (
 from loadmgr.model.units import require_utc
 
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstalledProfile:
-    """A profile and where it is installed; 0 is the whole station."""
-
-    evse_id: int
-    profile: ChargingProfile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawnDelays:
-    """The random delays [s] drawn for a profile on an EVSE; ``position`` is its place among the installed ones."""
-
-    evse_id: int
-    position: int
-    delays_s: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSnapshot:
-    """All that a restart must not lose: with the transactions their origins and draws (1.6 errata 3.37, K01.FR.27)."""
-
-    version: OcppVersion
-    profiles: tuple[InstalledProfile, ...] = ()
-    pending: tuple[InstalledProfile, ...] = ()
-    transactions: tuple[StationTransaction, ...] = ()
-    priority_evses: tuple[int, ...] = ()
-    drawn: tuple[DrawnDelays, ...] = ()
-    offline_since: datetime | None = None
 
 
 class ProfileStore:
@@ -115,8 +88,10 @@ class ProfileStore:
             settings=self._settings,
             transaction=self._transactions.get(evse_id),
             installed=self._installed,
+            now=now,
         )
         if verdict.accepted:
+            self._make_room(now)
             self._install(evse_id, profile, now)
         return verdict
 
@@ -125,11 +100,15 @@ class ProfileStore:
 
         It is bound to the transaction of that EVSE: the running one, else the next one that starts there.
         """
-        verdict = check_start_profile(profile, evse_id=evse_id, settings=self._settings, installed=self._installed)
+        verdict = check_start_profile(
+            profile, evse_id=evse_id, settings=self._settings, installed=self._installed, now=now
+        )
         if not verdict.accepted:
             return verdict
+        self._make_room(now)
         transaction = self._transactions.get(evse_id)
         if transaction is None:
+            self.drop_pending(evse_id)  # the start that it came with is overtaken
             self._pending.append(InstalledProfile(evse_id=evse_id, profile=profile))
         else:
             self._install(evse_id, replace(profile, transaction_id=transaction.transaction_id), now)
@@ -150,6 +129,11 @@ class ProfileStore:
     def remove(self, profile_id: ProfileId) -> bool:
         """Remove a profile of any origin; a released external limit stops limiting at once (K13.FR.01)."""
         return self._keep([c for c in self._installed if c.profile.profile_id != profile_id])
+
+    def purge(self, now: datetime) -> bool:
+        """Remove what has expired; return whether anything has. No answer from ``now`` on changes."""
+        when = seconds(now)
+        return self._keep([c for c in self._installed if not is_over(c, when)])
 
     def clear(self, criteria: ClearCriteria) -> bool:
         """Remove what matches; return whether anything did (Accepted, else Unknown).
@@ -238,6 +222,12 @@ class ProfileStore:
         """Note that priority charging was activated or ended at the station itself (K22)."""
         (self._priority.add if active else self._priority.discard)(evse_id)
         self._changed()
+
+    def note_needs(self, evse_id: int, needs: NeedsTold) -> None:
+        """Note what the vehicle of an ISO 15118 session on an EVSE has said of its needs (K15.FR.17, K01.FR.143)."""
+        transaction = self._transactions.get(evse_id)
+        if transaction is not None:
+            self._transactions[evse_id] = replace(transaction, needs=needs)
 
     def note_soc(self, evse_id: int, soc_percent: float | None) -> None:
         """Note the state of charge of the vehicle on an EVSE [%]; ``None`` is unknown."""
@@ -380,6 +370,10 @@ class ProfileStore:
             )
             for c in self._installed
         ]
+
+    def _make_room(self, now: datetime) -> None:
+        if len(self._installed) >= most_profiles(self._settings):
+            self.purge(now)
 
     def _keep(self, kept: list[Compiled]) -> bool:
         if len(kept) == len(self._installed):

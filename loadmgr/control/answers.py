@@ -10,7 +10,7 @@ Rules
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import limit_now_a, w_per_a_at_worst
 from loadmgr.control.command import SetAvailability, SetProfile

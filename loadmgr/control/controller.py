@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from loadmgr.allocation import Allocator
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import Assumed, limit_now_a, standing_of
 from loadmgr.control.circuits import CircuitRows, Limits, LoadBook, build_rows

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.alarm import Severity
 from loadmgr.control.answers import fold_answer, fold_composite
 from loadmgr.control.observation import (

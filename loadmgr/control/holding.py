@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 
 from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import InstalledProfile, ProfileStore
+from loadmgr.composite.snapshot import InstalledProfile
+from loadmgr.composite.store import ProfileStore
 from loadmgr.composite.transaction import StationTransaction
 from loadmgr.control.envelope import Envelope, constant, from_points, highest
 from loadmgr.model.ids import ProfileId, TransactionId

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, get_type_hints
 
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.circuits import Limits
 from loadmgr.control.command import Command, ReadCapabilities, SetProfile
 from loadmgr.control.controller import SiteController

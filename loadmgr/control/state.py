@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.alarm import AlarmBook
 from loadmgr.control.building import BuildingEstimate
 from loadmgr.control.energy import Ledger

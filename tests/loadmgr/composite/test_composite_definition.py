@@ -4,22 +4,28 @@ import os
 from bisect import bisect_right
 from datetime import UTC, datetime
 from fractions import Fraction
+from operator import itemgetter
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loadmgr.composite.answer import phase_count
 from loadmgr.composite.schedule import composite_schedule
 from loadmgr.model.profile import OcppVersion, RateUnit
 from tests.loadmgr.composite.naive import NAMES, World, evse_at, second, station_at
 from tests.loadmgr.composite.worlds import asked_seconds, instants, store_of, worlds
 
-# LOADMGR_DEEP=n multiplies the number of examples, by hand
-EXAMPLES = 50 * int(os.environ.get("LOADMGR_DEEP", "1"))
+# LOADMGR_DEEP=n multiplies the number of examples and adds windows of ten years, by hand
+DEEP = int(os.environ.get("LOADMGR_DEEP", "1"))
+EXAMPLES = 40 * DEEP
 bounded = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False)
 durations = st.one_of(
-    st.sampled_from([0, 1, 2, 60]), st.integers(1, 400), st.sampled_from([3600, 3601, 86400, 90000, 700_000])
+    st.sampled_from([0, 1, 2, 60]),
+    st.integers(1, 400),
+    st.sampled_from([3600, 3601, 86400, 90000, 700_000]),
+    st.sampled_from([86400, 40 * 86400, 366 * 86400, (3653 if DEEP > 1 else 730) * 86400]),
 )
 
 
@@ -37,10 +43,10 @@ def fraction(value: float | None) -> Fraction | None:
 
 def answered(schedule, t: int) -> dict:
     """The answer that holds at a second, with all its fields."""
-    place = bisect_right([row[0] for row in schedule.rows], t - second(schedule.start)) - 1
+    place = bisect_right(schedule.rows, t - second(schedule.start), key=itemgetter(0)) - 1
     if schedule.rich is None:
-        period = schedule.periods[place]
-        return {"limit": fraction(period.limit), "phases": period.phases}
+        _, limit, code = schedule.rows[place]
+        return {"limit": fraction(limit), "phases": phase_count(code)}
     period = schedule.rich[place]
     names = [f"{name}{s}" for name in NAMES for s in ("", "_l2", "_l3")]
     out = {name: fraction(getattr(period, name)) for name in names}

@@ -65,7 +65,7 @@ def test_an_added_cap_never_raises_a_limit(question):
     assume(all(p.purpose is not ProfilePurpose.LOCAL_GENERATION for _, p in world.installed))
     before = limit_steps(store_of(world), start, duration_s, RateUnit.A)
     capped = store_of(world)
-    capped.load(0, profile(99, {0: 7}, purpose=CAPS[0], level=9, start=NOON - timedelta(days=400)), now=NOON)
+    capped.load(0, profile(99, {0: 7}, purpose=CAPS[0], level=9, start=datetime(1999, 1, 1, tzinfo=UTC)), now=NOON)
     after = limit_steps(capped, start, duration_s, RateUnit.A)
 
     for at, limit in after:

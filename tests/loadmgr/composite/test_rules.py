@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from loadmgr.composite.transaction import NeedsTold
 from loadmgr.model.ids import TransactionId
 from loadmgr.model.profile import (
     OcppVersion,
@@ -33,11 +34,13 @@ def simple(**fields):
     return profile(1, {0: 16}, **fields)
 
 
+IN_BALANCE = with_period(simple(), limit=None, operation_mode=OperationMode.LOCAL_LOAD_BALANCING)
+MODE_FIELD = "schedules[0].periods[0].operation_mode"
 REFUSED = [
     # every version
     ("max on an EVSE", V16, 1, simple(**MAX), {}, "InvalidValue", "1.6 3.13.1", "evse_id"),
     ("max on an EVSE", V201, 1, simple(**MAX), {}, "InvalidValue", "K04.FR.03", "evse_id"),
-    ("relative max", V16, 0, simple(**MAX, **RELATIVE), {}, "InvalidValue", "K01.FR.38", "kind"),
+    ("relative max", V16, 0, simple(**MAX, **RELATIVE), {}, "InvalidValue", "1.6 3.13.1, read as K01.FR.38", "kind"),
     ("relative max", V201, 0, simple(**MAX, **RELATIVE), {}, "InvalidValue", "K01.FR.38", "kind"),
     ("tx on 0", V16, 0, simple(**TX), {}, "InvalidValue", "1.6 3.13.1", "evse_id"),
     ("tx on 0", V201, 0, simple(**TX), {}, "InvalidValue", "K01.FR.16", "evse_id"),
@@ -350,6 +353,17 @@ REFUSED = [
         "K01.FR.145, K01.FR.146",
         "schedules[0].periods[0].limit",
     ),
+    ("load balancing", V21, 1, IN_BALANCE, {"operation_modes": []}, "UnsupportedParam", "Q09.FR.01", MODE_FIELD),
+    (
+        "load balancing without thresholds",
+        V21,
+        1,
+        IN_BALANCE,
+        {"load_balancing_thresholds": False},
+        "MissingDevModelInfo",
+        "Q09.FR.02",
+        MODE_FIELD,
+    ),
     (
         "sleep outside Idle",
         V21,
@@ -405,6 +419,7 @@ ACCEPTED = [
         with_period(simple(), limit=None, operation_mode=OperationMode.IDLE, evse_sleep=True),
         {"supports_evse_sleep": False},
     ),
+    ("load balancing", V21, 1, IN_BALANCE, {"load_balancing_thresholds": True}),
     ("generation", V21, 0, simple(**GENERATION), {}),
     ("L2 in a TxProfile", V21, 1, with_period(simple(**TX), limit_l2=5.0, limit_l3=6.0), {}),
 ]
@@ -419,6 +434,33 @@ def test_what_the_rules_allow_is_accepted(case, version, evse_id, what, settings
 
     assert store.set_profile(evse_id, what, now=NOON).accepted
     assert [1] == [p.profile.profile_id for p in store.profiles]
+
+
+@pytest.mark.parametrize("version", [V201, V21])
+def test_a_profile_waits_until_the_vehicle_has_said_its_needs(version):
+    """K15.FR.17, K18.FR.17: in an ISO 15118 session; only a TxProfile has to wait."""
+    store = station(version)
+    store.note_needs(1, NeedsTold.NOT_YET)
+
+    early = store.set_profile(1, simple(**TX), now=NOON)
+    default = store.set_profile(1, profile(2, {0: 16}), now=NOON)
+    store.note_needs(1, NeedsTold.IN_TOTAL)
+    late = store.set_profile(1, replace(simple(**TX), schedules=simple().schedules * 2), now=NOON)
+
+    assert (False, "InvalidMessageSeq", "transaction_id") == (early.accepted, early.reason, early.field)
+    assert (True, True) == (default.accepted, late.accepted)
+
+
+def test_values_per_phase_need_a_vehicle_that_named_such():
+    """K01.FR.143, K01.FR.144."""
+    store = station(V21)
+    per_phase = with_period(simple(**TX), limit_l2=5.0, limit_l3=6.0)
+    store.note_needs(1, NeedsTold.IN_TOTAL)
+    refused = store.set_profile(1, per_phase, now=NOON)
+    store.note_needs(1, NeedsTold.PER_PHASE)
+
+    assert ("PhaseConflict", "schedules[0].periods[0]") == (refused.reason, refused.field)
+    assert store.set_profile(1, per_phase, now=NOON).accepted
 
 
 def test_an_unknown_connector_is_a_call_error_in_1_6():

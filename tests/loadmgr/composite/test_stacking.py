@@ -85,6 +85,15 @@ def test_nothing_recurs_before_its_start():
     assert {0: 48.0} == steps(store, 86400)
 
 
+def test_a_station_may_be_said_to_repeat_backwards():
+    """An option, for stations that do not obey K01.FR.30; the start only sets the time of day then."""
+    daily = {"kind": ProfileKind.RECURRING, "recurrency": Recurrency.DAILY, "duration_s": 60}
+    store = station(recurs_before_start=True)
+    store.load(1, profile(1, {0: 6}, start=NOON + timedelta(days=3), **daily), now=NOON)
+
+    assert {0: 6.0, 60: 48.0} == steps(store, 120)
+
+
 def test_a_relative_profile_counts_from_the_transaction_even_before_its_validity():
     """Section 3.3: plugged in at ten, valid from noon: six, not thirty-two."""
     store = station(transaction_at=NOON - hours(2))

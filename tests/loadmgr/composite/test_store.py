@@ -5,13 +5,16 @@ from datetime import timedelta
 import pytest
 
 from loadmgr.bridge.store_json import snapshot_from_json, snapshot_to_json
+from loadmgr.composite.bound import MAX_PROFILES
 from loadmgr.composite.clearing import ClearCriteria
 from loadmgr.composite.store import ProfileStore
 from loadmgr.model.ids import TransactionId
-from loadmgr.model.profile import OcppVersion, ProfileKind, ProfilePurpose
+from loadmgr.model.profile import OcppVersion, ProfileKind, ProfilePurpose, Recurrency
 from tests.loadmgr.composite.station_cases import NOON, profile, start, station, steps
 
 TX = {"purpose": ProfilePurpose.TX}
+DAILY = {"kind": ProfileKind.RECURRING, "recurrency": Recurrency.DAILY}
+LOCAL = {"use_local_time": True}
 RELATIVE = {"kind": ProfileKind.RELATIVE}
 
 
@@ -110,6 +113,64 @@ def test_a_restart_loses_nothing(version):
     assert store.profiles == again.profiles
     assert steps(store, 600, at=later) == steps(again, 600, at=later)
     assert store.limit_at(1, later) == again.limit_at(1, later)
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("what", "stays"),
+    [
+        (profile(1, {0: 8}, valid_to=NOON), False),
+        (profile(1, {0: 8}, valid_to=NOON + HOUR), True),
+        (profile(1, {0: 8}, start=NOON - HOUR, duration_s=3600), False),
+        (profile(1, {0: 8}, start=NOON - HOUR, duration_s=3601), True),
+        (profile(1, {0: 8}, start=NOON - HOUR), True),
+        (profile(1, {0: 8}, duration_s=0, **RELATIVE), True),
+        (profile(1, {0: 8}, start=NOON - 9 * HOUR, duration_s=60, **DAILY), True),
+        (profile(1, {0: 8}, start=NOON - 20 * HOUR, duration_s=60, schedule_fields=LOCAL), True),
+        (profile(1, {0: 8}, start=NOON - 40 * HOUR, duration_s=60, schedule_fields=LOCAL), False),
+        (profile(1, {0: 8}, duration_s=60, kind=ProfileKind.DYNAMIC, dyn_update_time=NOON - HOUR), True),
+    ],
+)
+def test_only_what_can_never_speak_again_is_purged(what, stays):
+    """A relative profile serves the next transaction, an update revives a dynamic one (K28.FR.15)."""
+    store = station(OcppVersion.V21)
+    store.load(1, what, now=NOON)
+
+    assert stays is not store.purge(NOON)
+    assert ([1] if stays else []) == ids(store)
+
+
+def test_what_has_expired_makes_room_and_blocks_nothing():
+    """It counts neither against the most that a station holds nor as a duplicate (K01.FR.06)."""
+    store = station(OcppVersion.V201, max_profiles=1)
+    assert store.set_profile(1, profile(1, {0: 8}, valid_to=NOON + HOUR), now=NOON).accepted
+
+    too_early = store.set_profile(1, profile(2, {0: 9}), now=NOON)
+    in_time = store.set_profile(1, profile(2, {0: 9}), now=NOON + HOUR)
+
+    assert ("DuplicateProfile", True) == (too_early.reason, in_time.accepted)
+    assert [2] == ids(store)
+
+
+def test_a_store_without_a_maximum_is_bounded_all_the_same():
+    """Whoever sends profiles without end does not fill the memory."""
+    store = station(OcppVersion.V21)
+    for number in range(MAX_PROFILES):
+        store.load(1, profile(number, {0: 8}), now=NOON)
+
+    assert "TooManyElements" == store.set_profile(1, profile(-1, {0: 8}, level=1), now=NOON).reason
+
+
+def test_the_profile_of_a_later_remote_start_overtakes_the_waiting_one():
+    store = station(transaction_at=None)
+    for number in (1, 2):
+        assert store.set_for_start(1, profile(number, {0: 8}, **TX, level=number, **RELATIVE), now=NOON).accepted
+
+    start(store, 1, NOON, "9")
+
+    assert [2] == ids(store)
 
 
 def test_what_a_vehicle_announced_caps_its_own_evse():

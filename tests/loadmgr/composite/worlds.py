@@ -25,10 +25,21 @@ from loadmgr.model.profile import (
 )
 from tests.loadmgr.composite.naive import World, second
 
-# Berlin's clock: forward on 31 March, back on 27 October 2024; a leap day; an ordinary day
-DAYS = [datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 10, 27, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)]
-DAYS.append(datetime(2024, 6, 10, tzinfo=UTC))
-BERLIN = ZoneInfo("Europe/Berlin")
+BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")
+# clocks go forward and back (on Lord Howe by half an hour); leap days, the end of a year, an ordinary day
+DAYS = [
+    (datetime(2024, 3, 31, tzinfo=UTC), BERLIN),
+    (datetime(2024, 10, 27, tzinfo=UTC), BERLIN),
+    (datetime(2024, 2, 29, tzinfo=UTC), BERLIN),
+    (datetime(2024, 6, 10, tzinfo=UTC), BERLIN),
+    (datetime(2024, 3, 10, 6, tzinfo=UTC), NEW_YORK),
+    (datetime(2024, 11, 3, 5, tzinfo=UTC), NEW_YORK),
+    (datetime(2024, 4, 6, 14, tzinfo=UTC), LORD_HOWE),
+    (datetime(2023, 12, 31, tzinfo=UTC), LORD_HOWE),
+    (datetime(2000, 2, 28, tzinfo=UTC), NEW_YORK),
+]
+LONG_S = 9 * 86_400
+MOST_BREAKPOINTS = 60
 COMMON = [ProfilePurpose.CHARGE_POINT_MAX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.TX]
 PURPOSES = {
     OcppVersion.V16: COMMON,
@@ -149,7 +160,7 @@ def profiles(draw, version, day, number):
 @st.composite
 def worlds(draw, version):
     """A station with profiles and transactions, and the day around which all happens."""
-    day = draw(st.sampled_from(DAYS))
+    day, place = draw(st.sampled_from(DAYS))
     count = draw(st.integers(0, 7))
     v21 = version is OcppVersion.V21
     world = World(
@@ -158,7 +169,7 @@ def worlds(draw, version):
         evses=draw(st.sampled_from([1, 2])),
         voltage=draw(st.sampled_from([Fraction(230), Fraction(120), Fraction(23094, 100)])),
         dc=version is not OcppVersion.V16 and draw(st.sampled_from([False, False, False, True])),
-        zone=draw(st.sampled_from([BERLIN, BERLIN, None])),
+        zone=draw(st.sampled_from([place, place, None])),
         default_phases=draw(st.sampled_from([None, 1, 3])),
         offline_since=draw(st.one_of(st.none(), instants(day))) if v21 else None,
         priority=v21 and draw(st.booleans()),
@@ -210,15 +221,20 @@ def store_of(world: World, *, order: list[int] | None = None) -> ProfileStore:
         store.note_offline(world.offline_since)
     for place in order or range(len(world.installed)):
         evse_id, profile = world.installed[place]
-        store.load(evse_id, profile, now=DAYS[0])
+        store.load(evse_id, profile, now=DAYS[0][0])
     return store
 
 
 def asked_seconds(start: datetime, duration_s: int, breakpoints: list[int], rng) -> list[int]:
-    """Every second of a short window; of a long one every breakpoint, one before, one after, and some at random."""
+    """Every second of a short window; of a long one every breakpoint, one before, one after, and some at random.
+
+    Of a window longer than nine days at most ``MOST_BREAKPOINTS`` breakpoints are asked for, chosen at random.
+    """
     first, length = second(start), max(duration_s, 1)
     if length <= 3600:
         return list(range(first, first + length))
+    if len(breakpoints) > MOST_BREAKPOINTS and length > LONG_S:
+        breakpoints = rng.sample(breakpoints, MOST_BREAKPOINTS)
     near = {first + b + d for b in breakpoints for d in (-1, 0, 1)}
     near |= {first + rng.randrange(length) for _ in range(200)}
     return sorted(t for t in near if first <= t < first + length)
