@@ -1,5 +1,6 @@
 """Random sites for the allocation tests: trees, sessions, prices; and the canonical site of the benchmarks."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,7 +103,7 @@ def _random_request(
     count = int(rng.choice([1, 1, 2, 3, 3]))
     first = int(rng.integers(0, 3))
     arrival_s = float(rng.uniform(-7200.0, 900.0 * steps * 0.4))
-    return ChargingRequest(
+    request = ChargingRequest(
         id=f"E{index}",
         circuit=f"c{int(rng.integers(0, n_circuits))}",
         session_id=f"session-{index}-{int(rng.integers(0, 10**6))}",
@@ -117,6 +118,8 @@ def _random_request(
         priority=int(rng.integers(0, 3)) if rng.random() < 0.3 else 0,
         **(_rich_session(rng, count) if rich else {}),
     )
+    crossed = request.wanted_wh is not None and request.wanted_wh < request.must_wh
+    return replace(request, wanted_wh=request.must_wh) if crossed else request
 
 
 @st.composite

@@ -2,6 +2,7 @@
 
 from loadmgr.allocation.allocate import Allocator, allocate
 from loadmgr.allocation.check import check
+from loadmgr.allocation.door import require_energy, require_sound
 from loadmgr.allocation.explain import Explanation, explain
 from loadmgr.allocation.money import DemandCharge, SiteMoney, StationaryBattery
 from loadmgr.allocation.options import POLICIES, AllocationOptions, Policy
@@ -35,6 +36,8 @@ __all__ = [
     "build_problem",
     "check",
     "explain",
+    "require_energy",
+    "require_sound",
     "what_would_help",
     "write_program",
 ]

@@ -23,7 +23,7 @@ from loadmgr.allocation.options import AllocationOptions
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.program import Program, build_program
 from loadmgr.allocation.pulp_program import PulpSession, solve_with_pulp
-from loadmgr.allocation.quantise import quantise
+from loadmgr.allocation.quantise import floor_to_steps, quantise
 from loadmgr.allocation.result import Alarm, Allocation, Method, SolveStatistics
 from loadmgr.allocation.solve import HighsSession, Solution, same_matrix, solve_mixed
 from loadmgr.allocation.warm import Stage, carry, same_shape
@@ -228,8 +228,9 @@ def _wish_alarms(problem: AllocationProblem) -> list[Alarm]:
             "possible before departure; it gets what there is"
         )
         alarms.append(Alarm(kind="impossible_need", text=text, evse=evses.ids[index]))
-    crossed = (evses.max_a[:, 0] > 0.0) & (evses.max_a[:, 0] < evses.min_a)
-    for index in np.flatnonzero(crossed):
-        text = f"EVSE {evses.ids[index]}: its maximum {evses.max_a[index, 0]:.1f} A is below its minimum; it pauses"
+    most_a = evses.max_a[:, :1]
+    for index in np.flatnonzero((most_a > 0.0) & (floor_to_steps(problem, most_a) <= 0.0)):
+        what = "below its minimum" if most_a[index, 0] < evses.min_a[index] else "below every setpoint it can be told"
+        text = f"EVSE {evses.ids[index]}: its maximum {most_a[index, 0]:.1f} A is {what}; it pauses"
         alarms.append(Alarm(kind="limits_cross", text=text, evse=evses.ids[index], step=0))
     return alarms

@@ -78,6 +78,8 @@ class StationaryBattery:
             raise ValueError(
                 f"battery {self.id}: stored_wh must lie in [{self.min_wh}, {self.capacity_wh}], got {self.stored_wh}"
             )
+        if self.end_value_per_kwh is not None and not math.isfinite(self.end_value_per_kwh):
+            raise ValueError(f"battery {self.id}: end_value_per_kwh must be finite, got {self.end_value_per_kwh}")
         for name in ("charge_efficiency_ratio", "discharge_efficiency_ratio"):
             if not 0.1 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"battery {self.id}: {name} must lie in [0.1, 1], got {getattr(self, name)}")

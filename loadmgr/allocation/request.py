@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from loadmgr.allocation.arrays import BoolArray, FloatArray
+from loadmgr.allocation.door import require_sound, require_stay
 from loadmgr.allocation.money import DemandCharge, SiteMoney, StationaryBattery
 from loadmgr.allocation.problem import NOMINAL_VOLTAGE_V, PHASES, AllocationProblem, CircuitArrays, EvseArrays
 from loadmgr.model.series import TimeGrid
@@ -236,6 +237,10 @@ def _spread(value: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
     array = np.asarray(value, dtype=np.float64)
     if array.ndim > len(shape) or array.shape != shape[: array.ndim]:
         raise ValueError(f"{name} must be a scalar or have shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0].tolist()
+        at = f" at {where}" if where else ""
+        raise ValueError(f"{name} must hold finite numbers, got {array[tuple(where)]}{at}")
     while array.ndim < len(shape):
         array = array[..., None]
     return np.array(np.broadcast_to(array, shape))
@@ -274,12 +279,16 @@ def _circuit_arrays(grid: TimeGrid, circuits: Sequence[CircuitLimits]) -> Circui
 
 def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dict[str, int]) -> EvseArrays:
     steps, count = len(grid), len(requests)
+    for item in requests:
+        require_sound(item)
     offsets_s = np.array(grid.offsets_s, dtype=np.float64)
     stays = [_stay_s(grid, item) for item in requests]
     presence = np.array([_presence(offsets_s, stay) for stay in stays]).reshape(count, steps)
     max_a = np.array([_spread(r.max_a, (steps,), f"max_a of {r.id}") for r in requests]).reshape(count, steps)
     discharge = [_spread(r.discharge_max_a, (steps,), f"discharge_max_a of {r.id}") for r in requests]
-    previous = [_spread(0.0 if r.previous_a is None else r.previous_a, (steps,), "previous_a") for r in requests]
+    previous = [
+        _spread(0.0 if r.previous_a is None else r.previous_a, (steps,), f"previous_a of {r.id}") for r in requests
+    ]
     max_a[presence <= 0.0] = 0.0
     w_per_a, efficiency = _column(requests, "w_per_a"), _column(requests, "efficiency_ratio")
     reach_wh = ((w_per_a * efficiency)[:, None] * presence * max_a * np.array(grid.hours)).sum(axis=1)
@@ -322,10 +331,12 @@ def _column(requests: Sequence[ChargingRequest], name: str) -> FloatArray:
 
 def _stay_s(grid: TimeGrid, item: ChargingRequest) -> tuple[float, float]:
     arrival_s, departure_s = 0.0, float(grid.offsets_s[-1])
-    if item.arrival is not None:
-        arrival_s = (require_utc(item.arrival, name=f"arrival of {item.id}") - grid.start).total_seconds()
-    if item.departure is not None:
-        departure_s = (require_utc(item.departure, name=f"departure of {item.id}") - grid.start).total_seconds()
+    arrival, departure = item.arrival, item.departure
+    if arrival is not None:
+        arrival_s = (require_utc(arrival, name=f"arrival of {item.id}") - grid.start).total_seconds()
+    if departure is not None:
+        departure_s = (require_utc(departure, name=f"departure of {item.id}") - grid.start).total_seconds()
+        require_stay(item.id, start=grid.start, arrival=arrival, departure=departure)
     elif departure_s < arrival_s:
         departure_s = arrival_s
     return arrival_s, departure_s
@@ -350,10 +361,9 @@ def _need_wh(item: ChargingRequest, reach_wh: float) -> tuple[float, float, floa
     An unknown need has nothing in ``wanted``: it is served as far as there is power that nobody asked for by name.
     """
     if item.wanted_wh is None:
-        full_wh = max(reach_wh if item.full_wh is None else item.full_wh, item.must_wh)
+        full_wh = max(reach_wh, item.must_wh) if item.full_wh is None else item.full_wh
         return item.must_wh, item.must_wh, full_wh
-    wanted_wh = max(item.wanted_wh, item.must_wh) if item.wanted_wh >= 0.0 else item.wanted_wh
-    return item.must_wh, wanted_wh, wanted_wh if item.full_wh is None else max(item.full_wh, wanted_wh)
+    return item.must_wh, item.wanted_wh, item.wanted_wh if item.full_wh is None else item.full_wh
 
 
 def _known_circuit(label: str, circuit: str, index: dict[str, int]) -> int:

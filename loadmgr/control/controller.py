@@ -40,6 +40,7 @@ from loadmgr.control.told import Evidence
 from loadmgr.control.view import site_view
 from loadmgr.control.watch import alarm_overfull, alarm_unseen, is_helpless
 from loadmgr.control.windows import daily_windows
+from loadmgr.control.wishes import alarm_allocation
 from loadmgr.control.words import Context
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.tariff import Tariff
@@ -258,7 +259,9 @@ class SiteController:
         )
         if not problem.n_evses:
             return empty_plan(problem.grid, why=why, now=now)
-        return plan_of(self._allocator.allocate(problem), self._state, why=why, now=now)
+        allocation = self._allocator.allocate(problem)
+        alarm_allocation(self._state.alarms, allocation, site=self._state.site.name, now=now)
+        return plan_of(allocation, self._state, why=why, now=now)
 
     def _with_learning(self, targets: dict[EvseId, float], now: datetime) -> dict[EvseId, float]:
         """Return the setpoints with vehicles that nobody knows yet raised to what fits, for a few minutes.

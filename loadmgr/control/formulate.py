@@ -15,7 +15,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from loadmgr.allocation import AllocationProblem, ChargingRequest, CircuitLimits, build_money, build_problem
+from loadmgr.allocation import (
+    AllocationProblem,
+    ChargingRequest,
+    CircuitLimits,
+    build_money,
+    build_problem,
+    require_energy,
+    require_sound,
+)
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.building import load_now_a
@@ -30,6 +38,7 @@ from loadmgr.control.profiles import minimum_a
 from loadmgr.control.readings import TOLD_READINGS
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
+from loadmgr.control.wishes import alarm_impossible, alarm_late, without_wishes
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import prices
@@ -157,7 +166,7 @@ def formulate(
         record = state.evses[evse.id]
         charging = controllable(state, record)
         if charging is not None:
-            request = _request(state, record, charging, settings=settings, now=now)
+            request = _sound_request(state, record, charging, settings=settings, now=now)
             before = None if previous is None else previous.resampled_a(evse.id, charging.transaction, grid)
             requests.append(request if before is None else replace(request, previous_a=before))
             continue
@@ -220,7 +229,24 @@ def _prices(state: SiteState, grid: TimeGrid, now: datetime) -> list[float]:
         return base
     times = grid.times
     told = [state.prices_per_kwh.mean(a, b) for a, b in itertools.pairwise(times)]
-    return [usual if price is None else price for usual, price in zip(base, told, strict=True)]
+    return [
+        usual if price is None or not math.isfinite(price) else price for usual, price in zip(base, told, strict=True)
+    ]
+
+
+def _sound_request(
+    state: SiteState, record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime
+) -> ChargingRequest:
+    """Return what an EVSE asks for; where that makes no sense, what one asks for of whom nobody said anything."""
+    fault = None
+    try:
+        request = _request(state, record, charging, settings=settings, now=now)
+        require_sound(request)
+    except ValueError as error:
+        fault = error
+        request = _request(state, record, without_wishes(charging), settings=settings, now=now)
+    alarm_impossible(state.alarms, record.evse.id, fault, now=now)
+    return request
 
 
 def _request(
@@ -228,9 +254,12 @@ def _request(
 ) -> ChargingRequest:
     evse, site = record.evse, state.site
     need = _need(record, charging, settings=settings, now=now)
+    require_energy(f"need of {evse.id}", need.full_wh)
     phases = vehicle_phases(record)
     max_a = upper_bound_a(state, record, charging, settings=settings, now=now)
     most_w = max_a * site.voltage_v * phases_reckoned(record)
+    departure = charging.departure
+    alarm_late(state.alarms, evse.id, wanted_wh=need.wanted_wh, most_w=most_w, departure=departure, now=now)
     on_for_s = None if record.on_since is None else (now - record.on_since).total_seconds()
     off_for_s = None if record.off_since is None else (now - record.off_since).total_seconds()
     return ChargingRequest(

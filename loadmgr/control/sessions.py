@@ -1,5 +1,6 @@
 """Sessions from transactions: begun once, ended once, with what was declared for them or the site's defaults."""
 
+import math
 from datetime import datetime, timedelta
 
 from loadmgr.control.energy import Ledger, with_register
@@ -107,15 +108,21 @@ def declare(state: SiteState, record: EvseRecord, seen: SessionDeclared) -> None
 def from_vehicle(record: EvseRecord, seen: VehicleDeclared) -> SessionDeclared:
     """Return what a vehicle said as a declaration; it speaks of energy from now on, a session counts from its start."""
     delivered = 0.0 if record.charging is None else record.charging.ledger.delivered_wh
-    limits = VehicleLimits(min_a=seen.min_a, max_a=seen.max_a, max_w=seen.max_w)
+    limits = VehicleLimits(min_a=_possible(seen.min_a), max_a=_possible(seen.max_a), max_w=_possible(seen.max_w))
+    asked_wh = _possible(seen.energy_wh)
     return SessionDeclared(
         at=seen.at,
         evse=record.evse.id,
         departure=seen.departure,
-        need=None if seen.energy_wh is None else EnergyNeed(wanted_wh=max(0.0, seen.energy_wh) + delivered),
+        need=None if asked_wh is None else EnergyNeed(wanted_wh=asked_wh + delivered),
         vehicle=None if limits == VehicleLimits() else limits,
         source="vehicle",
     )
+
+
+def _possible(value: float | None) -> float | None:
+    """Return what a vehicle said, or nothing where it cannot be: cars send -1 for what they do not know."""
+    return value if value is not None and 0.0 <= value < math.inf else None
 
 
 def apply_declaration(charging: Charging, seen: SessionDeclared) -> None:

@@ -1,5 +1,6 @@
 """Sessions and vehicles: what is asked of an EVSE, by when, and what the vehicle can take."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,6 +59,10 @@ class VehicleLimits:
     def __post_init__(self) -> None:
         if self.phases is not None and self.phases not in (1, 2, 3):
             raise ValueError(f"phases must be 1, 2 or 3, got {self.phases}")
+        for name in ("min_a", "max_a", "max_w"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value < math.inf:
+                raise ValueError(f"{name} must be 0 or above and finite, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +85,9 @@ class EnergyNeed:
 
     def __post_init__(self) -> None:
         top = self.wanted_wh if self.full_wh is None else self.full_wh
-        if not 0.0 <= self.must_wh <= self.wanted_wh <= top:
+        if not 0.0 <= self.must_wh <= self.wanted_wh <= top < math.inf:
             raise ValueError(
-                f"energy tiers must satisfy 0 <= must_wh <= wanted_wh <= full_wh, "
+                f"energy tiers must satisfy 0 <= must_wh <= wanted_wh <= full_wh < infinity, "
                 f"got {self.must_wh}, {self.wanted_wh}, {self.full_wh}"
             )
 

@@ -219,22 +219,35 @@ GOOD: dict[str, Any] = {"id": "A1", "circuit": "main"}
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        ({"wanted_wh": -1.0}, "need_wh.*A1 must be at least 0.0, got -1.0"),
+        ({"wanted_wh": -1.0}, r"wanted_wh of A1 must lie in \[0, 1e\+09\], got -1.0"),
+        ({"full_wh": -5.0}, r"full_wh of A1 must lie in \[0, 1e\+09\], got -5.0"),
+        ({"must_wh": float("nan")}, r"must_wh of A1 must lie in \[0, 1e\+09\], got nan"),
+        ({"wanted_wh": 1e30}, r"wanted_wh of A1 must lie in \[0, 1e\+09\], got 1e\+30"),
+        ({"wanted_wh": 100.0, "must_wh": 900.0}, "wanted_wh of A1 must be at least its must_wh, 900 Wh, got 100"),
+        ({"wanted_wh": 900.0, "full_wh": 100.0}, "full_wh of A1 must be at least its wanted_wh, 900 Wh, got 100"),
         (
             {"departure": START, "arrival": START + timedelta(hours=1)},
-            "departure_s - arrival_s of A1 must be at least 0",
+            "departure of A1 must not lie before its arrival 2026-03-02T19:00:00.*, got 2026-03-02T18:00:00",
         ),
-        ({"max_a": float("nan")}, "max_a.* must be a finite number, got nan"),
-        ({"max_a": float("inf")}, "max_a.* must be a finite number, got inf"),
+        (
+            {"departure": START - timedelta(hours=1)},
+            "departure of A1 must not lie before the start of the plan 2026-03-02T18:00:00.*, got 2026-03-02T17:00:00",
+        ),
+        ({"max_a": float("nan")}, "max_a of A1 must hold finite numbers, got nan"),
+        ({"max_a": [16.0, 16.0, float("inf"), 16.0]}, r"max_a of A1 must hold finite numbers, got inf at \[2\]"),
+        ({"previous_a": float("nan")}, "previous_a of A1 must hold finite numbers, got nan"),
         ({"max_a": -6.0}, "max_a of A1 must be at least 0.0"),
         ({"phases": ()}, "phases of A1 must be 1 to 3 different ones"),
         ({"phases": (1, 4)}, "phases of A1 must be 1 to 3 different ones"),
         ({"circuit": "nowhere"}, "circuit of A1 must be one of the circuits, got 'nowhere'"),
-        ({"efficiency_ratio": 1.2}, r"efficiency_ratio of A1 must be in \[0.001, 1.0\]"),
+        ({"efficiency_ratio": 1.2}, r"efficiency_ratio of A1 must lie in \[0.001, 1\], got 1.2"),
         ({"departure": START.replace(tzinfo=None)}, "departure of A1 must carry a time zone"),
         ({"max_a": np.ones(3)}, r"max_a of A1 must be a scalar or have shape \(4,\)"),
-        ({"step_a": 0.0}, "step_a of A1 must be at least"),
-        ({"pilots_a": ()}, "pilots_a of A1 must hold currents above 0"),
+        ({"step_a": 0.0}, r"step_a of A1 must lie in \[0.001, 10000\], got 0.0"),
+        ({"pilots_a": ()}, "pilots_a of A1 must be finite currents above 0 A"),
+        ({"pilots_a": (6.0, float("nan"))}, r"pilots_a of A1 must be finite currents above 0 A, got \(6.0, nan\)"),
+        ({"priority": 0.5}, r"priority of A1 must be a whole number in \[-1000, 1000\], got 0.5"),
+        ({"priority": float("nan")}, "priority of A1 must be a whole number"),
     ],
 )
 def test_impossible_requests_are_refused_by_name_value_and_range(request_: dict[str, Any], words: str) -> None:
@@ -263,7 +276,7 @@ def test_impossible_circuits_are_refused(circuits: list[dict[str, Any]], words: 
 
 def test_prices_with_gaps_are_refused() -> None:
     """NaN in a price series is no price."""
-    with pytest.raises(ValueError, match=r"import_price_per_kwh.* must be a finite number"):
+    with pytest.raises(ValueError, match=r"import_price_per_kwh must hold finite numbers, got nan at \[1\]"):
         build_money(GRID, import_price_per_kwh=np.array([0.1, np.nan, 0.2, 0.2]))
 
 
@@ -283,6 +296,22 @@ def test_one_impossible_wish_costs_nobody_else() -> None:
     assert [("impossible_need", "A1")] == [(a.kind, a.evse) for a in allocation.alarms]
     assert allocation.energy_wh[0] > 20_000.0
     assert allocation.energy_wh[1] > 7_800.0
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [({"min_a": 10.0, "max_a": 8.0}, "below its minimum"), ({"step_a": 40.0}, "below every setpoint it can be told")],
+)
+def test_limits_that_cross_pause_one_vehicle_with_an_alarm(session: dict[str, Any], words: str) -> None:
+    """The other vehicle gets what it asked for."""
+    requests = [ChargingRequest(id="A1", circuit="main", wanted_wh=5_000.0, **session)]
+    requests.append(ChargingRequest(id="A2", circuit="main", wanted_wh=8_000.0, max_a=16.0))
+
+    allocation = allocate(build_problem(GRID, circuits=[CircuitLimits(id="main", limit_a=63.0)], requests=requests))
+
+    assert [("limits_cross", "A1")] == [(a.kind, a.evse) for a in allocation.alarms]
+    assert words in allocation.alarms[0].text
+    assert [0.0, 7_900.0] == pytest.approx(allocation.energy_wh.tolist(), abs=150.0)
 
 
 def test_no_limit_is_not_a_limit_of_zero() -> None:
