@@ -21,7 +21,7 @@ from loadmgr.allocation.objective import weights
 from loadmgr.allocation.options import AllocationOptions
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.program import Program, build_program
-from loadmgr.allocation.quantise import DONE_WH
+from loadmgr.allocation.quantise import DONE_WH, floor_to_steps, next_up_a
 from loadmgr.allocation.result import Allocation
 from loadmgr.allocation.solve import HighsSession
 from loadmgr.allocation.wording import Reason, Speech, sentence
@@ -225,7 +225,8 @@ def _of_vehicle(case: _Case, *, evse: int, step: int) -> Reason | None:
         return Reason(kind="limits_cross")
     if evses.keep_off_s[evse] > offset_s:
         return Reason(kind="held_off")
-    if max_a - max(case.allocation.planned_a[evse, step], current_a[step]) <= _FULL:
+    told_a = floor_to_steps(problem, evses.max_a[:, step : step + 1])[evse, 0]
+    if max_a - max(case.allocation.planned_a[evse, step], current_a[step]) <= _FULL or current_a[step] >= told_a:
         return Reason(kind="vehicle")
     if left_wh < evses.taper_wh[evse] and max_a * left_wh / evses.taper_wh[evse] - current_a[step] <= 1.0:
         return Reason(kind="taper")
@@ -282,12 +283,19 @@ def _full_rows(case: _Case, *, evse: int, step: int) -> list[Reason]:
     """Return the rows above an EVSE that are full in a step, the dearest first."""
     allocation, rows = case.allocation, case.rows
     reasons: dict[tuple[object, ...], Reason] = {}
+    now_a = allocation.current_a[evse, step : step + 1]
+    # Of a vehicle that charges, a row is full too if its next setpoint does not fit.
+    up_a = float(next_up_a(case.problem, now_a, evse)[0] - now_a[0]) if now_a[0] > 0.0 else 0.0
     for k in range(rows.starts[evse], rows.starts[evse + 1]):
         row = int(rows.row[k])
         entries = rows.row == row
         load = float(rows.coefficient[entries] @ np.maximum(allocation.planned_a[rows.evse[entries], step], 0.0))
         tolerance = _FULL * (1000.0 if rows.names[row].kind == "power" else 1.0)
-        full = rows.applies[row, step] and rows.room[row, step] - load <= tolerance and rows.coefficient[k] > 0.0
+        told = float(rows.coefficient[entries] @ np.maximum(allocation.current_a[rows.evse[entries], step], 0.0))
+        left = max(rows.room[row, step] - load - tolerance, 0.0)
+        if up_a > 0.0 and rows.room[row, step] - told < rows.coefficient[k] * up_a - tolerance:
+            left = 0.0
+        full = rows.applies[row, step] and left <= 0.0 and rows.coefficient[k] > 0.0
         if full and rows.overload[row, step] <= _FULL:
             reason = _full_row(case, row, evse=evse, step=step)
             # Several sides of one polygon are one limit.

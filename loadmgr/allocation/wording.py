@@ -134,7 +134,7 @@ def _words(
         "held_on": f"it stays on at its minimum of {evses.min_a[evse]:g} A: switched off now, it would be switched on "
         "again too soon, or not wake up",
         "feeds_back": "its vehicle feeds back: energy is worth more now than it costs at another time",
-        "vehicle": f"vehicle and EVSE take no more than {evses.max_a[evse, step]:g} A",
+        "vehicle": f"vehicle and EVSE take no more than {evses.max_a[evse, step]:.4g} A",
         "taper": "its battery takes less and less as it fills up",
         "peak": "more would raise the site's peak, which is charged for",
         "minimum": f"what is left for it is less than the {evses.min_a[evse]:g} A it needs to charge at all",

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from loadmgr.allocation import AllocationProblem
 from loadmgr.apps.site import control_settings
 from loadmgr.control.day_plan import day_problem
 from loadmgr.errors import InputError
+from loadmgr.model.series import TimeGrid
 from loadmgr.model.session import EnergyNeed, Session, SessionRecord, VehicleLimits
 from loadmgr.model.topology import Site
 from loadmgr.sim.arrivals import plan_arrivals
@@ -40,7 +43,19 @@ def plan_problem(site_file: SiteFile, sessions: Path, *, at: datetime | None) ->
         sessions_of(site_file.site, records),
         at=start,
         settings=control_settings(site_file),
+        background_w=lambda grid: expected_w(site_file, grid),
     )
+
+
+def expected_w(site_file: SiteFile, grid: TimeGrid) -> list[float]:
+    """Return what a site is expected to draw beside vehicles in each step [W]: its loads less its generation."""
+    total_w = np.zeros(len(grid))
+    for load in site_file.building:
+        for cycle in load.current_a:
+            total_w += site_file.site.voltage_v * np.array(grid.sample(cycle.series(grid.start, grid.end)))
+    for plant in site_file.pv:
+        total_w -= np.array(grid.sample(plant.power_w.series(grid.start, grid.end)))
+    return [float(power) for power in total_w]
 
 
 def sessions_of(site: Site, records: Sequence[SessionRecord]) -> list[Session]:

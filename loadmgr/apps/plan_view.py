@@ -6,9 +6,9 @@ from datetime import UTC, timedelta, tzinfo
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from loadmgr.allocation import Allocation, AllocationProblem, Explanation, Remedy
+from loadmgr.apps import plan_totals
 
 _SAME_A = 1e-6
 _SMALL_WH = 50.0
@@ -33,11 +33,10 @@ def table(problem: AllocationProblem, allocation: Allocation, *, zone: tzinfo = 
         )
     lines = _aligned(rows)
     lines.append("")
-    lines += _aligned(
-        [("circuit", "limit A", "L1", "L2", "L3", "fullest at"), *_circuit_rows(problem, allocation, zone)]
-    )
-    lines.append("")
-    lines.append(_bill(problem, allocation, currency=currency))
+    lines += _aligned(plan_totals.circuit_rows(problem, allocation, zone))
+    if problem.batteries:
+        lines += ["", *_aligned(plan_totals.battery_rows(problem, allocation, zone))]
+    lines += ["", *plan_totals.bill(problem, allocation, currency=currency)]
     stats = allocation.statistics
     lines.append(
         f"{allocation.method}: {stats.n_columns} columns, {stats.n_rows} rows, {stats.iterations} simplex iterations"
@@ -137,16 +136,6 @@ def _until(problem: AllocationProblem, index: int, *, zone: tzinfo) -> str:
     return f"{leaves:%H:%M}" if leaves.date() == start.date() else f"{leaves:%a %H:%M}"
 
 
-def _bill(problem: AllocationProblem, allocation: Allocation, *, currency: str) -> str:
-    """Return energy, its price and the highest power of the vehicles."""
-    taken = np.maximum(allocation.current_a, 0.0) * problem.evses.presence_ratio
-    power_w = (taken * problem.evses.w_per_a[:, None]).sum(axis=0)
-    energy_kwh = power_w * problem.hours / 1000.0
-    cost = float(energy_kwh @ problem.money.import_price_per_kwh)
-    text = f"vehicles: {float(energy_kwh.sum()):.1f} kWh, at most {float(power_w.max(initial=0.0)) / 1000.0:.1f} kW"
-    return f"{text}, {cost:.2f} {currency} at import prices" if problem.money.import_price_per_kwh.any() else text
-
-
 def _changes(allocation: Allocation, index: int, *, zone: tzinfo, most: int = 4) -> str:
     """Return the changes of a current after the first step, as ``16 A from 02:00``."""
     current_a = allocation.current_a[index]
@@ -154,33 +143,6 @@ def _changes(allocation: Allocation, index: int, *, zone: tzinfo, most: int = 4)
     times = allocation.grid.times
     words = [f"{current_a[k]:g} from {times[k].astimezone(zone):%H:%M}" for k in places[:most].tolist()]
     return ", ".join([*words, "..."] if len(places) > most else words)
-
-
-def _circuit_rows(problem: AllocationProblem, allocation: Allocation, zone: tzinfo) -> list[tuple[str, ...]]:
-    """Return for each circuit its limit and highest load per phase, and when it is fullest."""
-    ancestry = problem.circuits.ancestry()
-    load_a = np.zeros_like(problem.circuits.side_load_a)
-    for index, chain in enumerate(ancestry):
-        mine = problem.evses.circuit == index
-        own = problem.evses.on_phase[mine].T.astype(float) @ np.maximum(allocation.current_a[mine], 0.0)
-        for above in chain:
-            load_a[above] += own + problem.circuits.side_load_a[index]
-    rows = []
-    for index, label in enumerate(problem.circuits.ids):
-        limited = problem.circuits.limit_a_applies[index]
-        limit = _limit(problem.circuits.limit_a[index], limited)
-        fullest = int(np.argmax(load_a[index].max(axis=0)))
-        peaks = [f"{value:.1f}" for value in load_a[index].max(axis=1)]
-        rows.append((label, limit, *peaks, f"{problem.grid.times[fullest].astimezone(zone):%H:%M}"))
-    return rows
-
-
-def _limit(limit_a: npt.NDArray[np.float64], applies: npt.NDArray[np.bool_]) -> str:
-    """Return the lowest limit of each phase over the plan, once where they are alike."""
-    if not applies.any():
-        return "none"
-    words = [f"{row[there].min():.4g}" if there.any() else "-" for row, there in zip(limit_a, applies, strict=True)]
-    return words[0] if len(set(words)) == 1 else "/".join(words)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -1,20 +1,24 @@
 """A plan for sessions that are given, without any history: what a notebook or another system asks for.
 
-The question is put as the controller puts it: its grid, its limits, its prices, side loads at their worst case.
+The question is put as the controller puts it: its grid, its limits, its prices and charges, side loads at their worst
+case; stationary batteries too, as they stand in the site file.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from loadmgr.allocation import AllocationProblem, ChargingRequest, CircuitLimits, build_money, build_problem
 from loadmgr.control.formulate import plan_grid
+from loadmgr.control.network import battery_at, feed_of_evse, phase_limits_a, with_cabinets
+from loadmgr.control.peaks import PeakMemory, demand_charges
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import EvseId
+from loadmgr.model.series import TimeGrid
 from loadmgr.model.session import Session
-from loadmgr.model.tariff import Tariff, prices
+from loadmgr.model.tariff import Tariff, export_prices, prices
 from loadmgr.model.topology import Circuit, Site
 
 
@@ -25,6 +29,7 @@ def day_problem(
     *,
     at: datetime,
     settings: ControlSettings | None = None,
+    background_w: Callable[[TimeGrid], Sequence[float]] | None = None,
 ) -> AllocationProblem:
     """Return the question of who gets what from ``at`` on.
 
@@ -38,6 +43,9 @@ def day_problem(
     at : datetime
         When the plan starts, with zone.
     settings : ControlSettings, optional
+    background_w : callable, optional
+        What the site is expected to draw beside vehicles and batteries in each step of a grid [W], own generation
+        subtracted; ``None`` for nothing. It counts for the bill and its peaks; circuits reckon with the worst case.
 
     Raises
     ------
@@ -52,12 +60,24 @@ def day_problem(
     grid = plan_grid(at, chosen)
     there = [s for s in sessions if _leaves(s, chosen) > at and s.arrival < grid.end]
     shared = Counter(s.evse for s in there)
-    import_prices = [0.0] * len(grid) if tariff is None else prices(tariff, grid)
+    feeds = feed_of_evse(site)
+    load_w = np.zeros(len(grid)) if background_w is None else np.array(background_w(grid))
+    if tariff is None:
+        money = build_money(grid, site_load_w=load_w)
+    else:
+        money = build_money(
+            grid,
+            import_price_per_kwh=np.array(prices(tariff, grid)),
+            export_price_per_kwh=np.array(export_prices(tariff, grid)),
+            site_load_w=load_w,
+            demand_charges=demand_charges(PeakMemory(), tariff, grid),
+        )
     return build_problem(
         grid,
-        circuits=[_limits(site, circuit) for circuit in site.circuits],
-        requests=[_request(site, s, shared=shared[s.evse] > 1, at=at, settings=chosen) for s in there],
-        money=build_money(grid, import_price_per_kwh=np.array(import_prices)),
+        circuits=with_cabinets(site, [_limits(site, circuit) for circuit in site.circuits]),
+        requests=[_request(site, s, feeds, shared=shared[s.evse] > 1, at=at, settings=chosen) for s in there],
+        money=money,
+        batteries=[battery_at(battery) for battery in site.batteries],
     )
 
 
@@ -66,18 +86,16 @@ def _leaves(session: Session, settings: ControlSettings) -> datetime:
 
 
 def _limits(site: Site, circuit: Circuit) -> CircuitLimits:
-    """Return the limits of a circuit; a phase without one gets what everything below could draw at most."""
     side_load_a = np.sum([load.worst_case_a for load in circuit.side_loads], axis=0) + np.zeros(3)
-    limit_a = None
-    if any(limit is not None for limit in circuit.limit_a):
-        most_a = sum(e.max_a for e in site.evses_under(circuit.id)) + side_load_a
-        limit_a = np.array([most_a[i] if limit is None else limit for i, limit in enumerate(circuit.limit_a)])
+    limit_a = phase_limits_a(site, circuit, circuit.limit_a, side_load_a)
     return CircuitLimits(
         id=circuit.id, parent=circuit.parent, limit_a=limit_a, limit_w=circuit.limit_w, side_load_a=side_load_a
     )
 
 
-def _request(site: Site, session: Session, *, shared: bool, at: datetime, settings: ControlSettings) -> ChargingRequest:
+def _request(
+    site: Site, session: Session, feeds: Mapping[EvseId, str], *, shared: bool, at: datetime, settings: ControlSettings
+) -> ChargingRequest:
     evse = site.evse_by_id.get(EvseId(session.evse))
     if evse is None:
         raise ValueError(f"evse of session {session.id} must be one of {site.name}, got {session.evse}")
@@ -89,7 +107,7 @@ def _request(site: Site, session: Session, *, shared: bool, at: datetime, settin
     full_wh = None if session.need is None else session.need.full_wh
     return ChargingRequest(
         id=f"{evse.id}/{session.id}" if shared else evse.id,
-        circuit=evse.circuit,
+        circuit=feeds[evse.id],
         session_id=session.id,
         phases=tuple(int(p) + 1 for p in phases),
         voltage_v=site.voltage_v,

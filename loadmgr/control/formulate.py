@@ -31,6 +31,7 @@ from loadmgr.control.circuits import Limits, side_loads_below, whole_limit_w
 from loadmgr.control.deadline import is_urgent, ready_by, with_finish_wh
 from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
+from loadmgr.control.network import feed_of_evse, phase_limits_a, with_cabinets
 from loadmgr.control.others import cap_of_others
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
@@ -42,7 +43,7 @@ from loadmgr.control.wishes import alarm_impossible, alarm_late, without_wishes
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import prices
-from loadmgr.model.topology import Circuit, PhaseAmps, Site, Trust
+from loadmgr.model.topology import PhaseAmps, Trust
 from loadmgr.model.units import floor_to_step
 
 LEARNING_S = 180
@@ -159,7 +160,8 @@ def formulate(
 ) -> AllocationProblem:
     """Return the question of who gets what from now on; the program stays near the plan before where it can."""
     grid = plan_grid(now, settings)
-    fixed: dict[CircuitId, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    feeds = feed_of_evse(state.site)
+    fixed: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
     requests = []
     window_s = (now.timestamp(), now.timestamp() + state.site.failsafe.lease_s)
     for evse in state.site.evses:
@@ -168,11 +170,12 @@ def formulate(
         if charging is not None:
             request = _sound_request(state, record, charging, settings=settings, now=now)
             before = None if previous is None else previous.resampled_a(evse.id, charging.transaction, grid)
+            request = replace(request, circuit=feeds[evse.id])
             requests.append(request if before is None else replace(request, previous_a=before))
             continue
         load = situation.assumed[evse.id]
         amps = load.envelope.over(*window_s)
-        own = fixed.setdefault(evse.circuit, np.zeros(3))
+        own = fixed.setdefault(feeds[evse.id], np.zeros(3))
         for phase in load.phases:
             own[phase] += amps
     circuits, below = [], side_loads_below(state.site, situation.side_loads.reckoned_a)
@@ -184,7 +187,7 @@ def formulate(
             CircuitLimits(
                 id=circuit.id,
                 parent=circuit.parent,
-                limit_a=_limit_array(state.site, circuit, held, side_load),
+                limit_a=phase_limits_a(state.site, circuit, held.limit_a, side_load),
                 limit_w=whole_limit_w(state.site, circuit.id, held, below),
                 side_load_a=side_load,
             )
@@ -196,17 +199,8 @@ def formulate(
         site_load_w=building_w,
         demand_charges=() if state.tariff is None else demand_charges(state.peaks, state.tariff, grid),
     )
-    return build_problem(grid, circuits=circuits, requests=requests, money=money)
-
-
-def _limit_array(
-    site: Site, circuit: Circuit, limits: Limits, side_load_a: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    """Return the limits per phase; a phase without one gets what everything below could draw at most."""
-    if all(limit is None for limit in limits.limit_a):
-        return None
-    most_a = sum(e.max_a for e in site.evses_under(circuit.id)) + side_load_a
-    return np.array([most_a[i] if limit is None else limit for i, limit in enumerate(limits.limit_a)])
+    tree = with_cabinets(state.site, circuits, fixed_a=fixed)
+    return build_problem(grid, circuits=tree, requests=requests, money=money)
 
 
 def _prices(state: SiteState, grid: TimeGrid, now: datetime) -> list[float]:

@@ -48,7 +48,7 @@ def test_the_table_tells_now_then_energy_and_how_full_circuits_get() -> None:
     assert lines[1].split()[:5] == ["A1", "0", "30", "from", "22:00,"]
     assert lines[2].split()[:5] == ["A2", "16", "0", "from", "22:00"]
     assert "33.1" in lines[2]
-    assert lines[5].split()[:5] == ["main", "40", "35.0", "21.0", "21.0"]
+    assert lines[5].split()[:7] == ["main", "40", "35.0", "21.0", "21.0", "none", "14.5"]
     assert "alarm: EVSE A2: 90000 Wh wanted" in text
 
 

@@ -1,14 +1,19 @@
 """A plan for sessions that are given."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from loadmgr.allocation import allocate
+from loadmgr.allocation import AllocationOptions, allocate, explain
 from loadmgr.control.day_plan import day_problem
+from loadmgr.model.charges import DemandCharge
+from loadmgr.model.equipment import Battery, Cabinet
 from loadmgr.model.ids import CircuitId, EvseId, SessionId, StationId
+from loadmgr.model.rates import FixedRate
 from loadmgr.model.session import EnergyNeed, Session, VehicleLimits
-from loadmgr.model.topology import Circuit, Evse, Phase, SideLoad, Site, Station
+from loadmgr.model.tariff import Tariff
+from loadmgr.model.topology import Circuit, CurrentType, Evse, Phase, SideLoad, Site, Station
 
 NOW = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
 
@@ -84,3 +89,95 @@ def test_sessions_that_have_left_are_left_out_and_shared_places_are_told_apart()
 def test_an_evse_that_the_site_lacks_is_named() -> None:
     with pytest.raises(ValueError, match="evse of session a must be one of two places, got three"):
         day_problem(site(), None, [session("a", "three")], at=NOW)
+
+
+def _yard() -> Site:
+    """Two DC outlets of 150 kW on one cabinet of 200 kW, and a battery of 100 kWh."""
+    outlets = tuple(
+        Evse(
+            id=EvseId(name),
+            station=StationId("S1"),
+            circuit=CircuitId("main"),
+            number=number,
+            current_type=CurrentType.DC,
+            max_a=400.0,
+            max_w=150_000.0,
+            efficiency_ratio=0.95,
+        )
+        for number, name in ((1, "left"), (2, "right"))
+    )
+    return Site(
+        name="yard",
+        time_zone="UTC",
+        circuits=(Circuit(id=CircuitId("main"), limit_a=(800.0,) * 3, rated_a=(800.0,) * 3),),
+        evses=outlets,
+        stations=(Station(id=StationId("S1")),),
+        cabinets=(Cabinet(id="box", evses=tuple(e.id for e in outlets), max_w=200_000.0),),
+        batteries=(
+            Battery(
+                id="store",
+                circuit=CircuitId("main"),
+                capacity_wh=100_000.0,
+                stored_wh=80_000.0,
+                reserve_wh=10_000.0,
+                max_charge_w=60_000.0,
+                max_discharge_w=60_000.0,
+            ),
+        ),
+    )
+
+
+def _truck(name: str, evse: str, *, kwh: float) -> Session:
+    arrival = NOW + timedelta(minutes=0)
+    return Session(
+        id=SessionId(name),
+        evse=EvseId(evse),
+        arrival=arrival,
+        departure=arrival + timedelta(hours=1),
+        need=EnergyNeed(wanted_wh=kwh * 1000.0),
+    )
+
+
+def test_a_dc_outlet_alone_gives_its_power_and_draws_its_losses() -> None:
+    """150 kW into the vehicle for an hour; 5 % more than that from the grid."""
+    problem = day_problem(_yard(), None, [_truck("a", "left", kwh=400.0)], at=NOW)
+
+    allocation = allocate(problem)
+
+    assert 150_000.0 == pytest.approx(allocation.energy_wh[0], rel=0.01)
+    assert 150_000.0 / 0.95 / 690.0 == pytest.approx(allocation.current_a[0, 0], abs=1.0)
+
+
+def test_outlets_of_one_cabinet_share_its_power() -> None:
+    """Two outlets of 150 kW get 200 kW together, out of the cabinet."""
+    trucks = [_truck("a", "left", kwh=400.0), _truck("b", "right", kwh=400.0)]
+    problem = day_problem(_yard(), None, trucks, at=NOW)
+
+    allocation = allocate(problem)
+
+    assert 200_000.0 == pytest.approx(allocation.energy_wh.sum(), rel=0.01)
+    assert (allocation.current_a[:, :12].sum(axis=0) * 690.0 <= 200_000.0 / 0.95 + 1.0).all()
+    said = [explain(problem, allocation, evse, options=AllocationOptions())[0].sentence for evse in ("left", "right")]
+    assert "228 A: vehicle and EVSE take no more than 228.8 A" in said[0]
+    assert "77 A: cabinet box is at its limit of power, shared with left" in said[1]
+
+
+def test_a_peak_charge_is_planned_with_building_and_battery() -> None:
+    """60 of 100 kW come from the battery in the dear quarter hours; what it holds stays above its reserve."""
+    tariff = Tariff(
+        time_zone="UTC",
+        energy=FixedRate(price_per_kwh=0.3),
+        demand=(DemandCharge(name="peak", price_per_kw=9.5, window_s=900),),
+    )
+    truck = _truck("a", "left", kwh=60.0)
+
+    peaks_kw = []
+    for yard in (replace(_yard(), batteries=()), _yard()):
+        problem = day_problem(yard, tariff, [truck], at=NOW, background_w=lambda grid: [20_000.0] * len(grid))
+        allocation = allocate(problem)
+        power_w = allocation.current_a[0] * 690.0 + allocation.battery_w.sum(axis=0) + 20_000.0
+        quarters = power_w[:12].reshape(4, 3).mean(axis=1)
+        peaks_kw.append(round(float(quarters.max()) / 1000.0))
+        assert 60_000.0 == pytest.approx(allocation.energy_wh[0], rel=0.01)
+
+    assert [83, 23] == pytest.approx(peaks_kw, abs=3)
