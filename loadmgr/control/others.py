@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import InstalledProfile, ProfileStore
+from loadmgr.composite.snapshot import InstalledProfile
+from loadmgr.composite.store import ProfileStore
 from loadmgr.control.state import EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
 from loadmgr.model.profile import OcppVersion, ProfilePurpose
