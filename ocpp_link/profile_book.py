@@ -89,6 +89,10 @@ class ProfileBook:
         """Take note of what a station says of itself."""
         self._keep(station_id, replace(self._remembered(station_id), asked=profile))
 
+    def heard(self, station_id: str, profile: StationProfile) -> None:
+        """Take note of what a station says of itself beside what it said before."""
+        self.asked(station_id, self._remembered(station_id).asked.overruled_by(profile))
+
     def learn(self, station_id: str, profile: StationProfile) -> None:
         """Take note of what trying has shown."""
         known = self._remembered(station_id)

@@ -17,14 +17,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
-from loadmgr.bridge import from_ocpp, to_ocpp
-from loadmgr.bridge.traits import traits_of
-from loadmgr.control.command import Command, SetProfile, Urgency
+from loadmgr.apps.acquaintance import Acquaintance
+from loadmgr.bridge import from_ocpp
+from loadmgr.control.command import Command, ReadCapabilities, SetProfile, Urgency
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision
-from loadmgr.control.observation import Observation, Outcome, StationConnected, StationDisconnected
+from loadmgr.control.observation import CommandAnswered, Observation, Outcome, StationConnected, StationDisconnected
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion
@@ -38,7 +39,6 @@ from ocpp_link.events import Event, Mended
 from ocpp_link.outbox import Priority
 from ocpp_link.profile_book import ProfileBook
 from ocpp_link.station import Station
-from ocpp_link.station_profile import StationProfile
 from ocpp_link.transport import Policy, Server, serve
 from ocpp_link.wirelog import Tap
 
@@ -84,6 +84,8 @@ class SiteProcess:
         Called with each decision, for a display.
     store : Store, optional
         Where the journal is kept. What it holds already is remembered: the process goes on where the last one stood.
+    models : ProfileBook, optional
+        What is known of stations from earlier, and what the operator says of them.
 
     Raises
     ------
@@ -98,6 +100,7 @@ class SiteProcess:
         clock: Clock,
         on_decision: Callable[[Decision], None] | None = None,
         store: Store | None = None,
+        models: ProfileBook | None = None,
     ) -> None:
         self.site = site_file.site
         self.since = clock.now()
@@ -109,7 +112,13 @@ class SiteProcess:
         self.controller = self._begun(site_file, clock.now(), store)
         self.messages: Counter[str] = Counter()
         self.mends: Counter[str] = Counter()
-        self.models = ProfileBook()
+        self.models = ProfileBook() if models is None else models
+        self._known = Acquaintance(
+            self.models,
+            clock=clock,
+            meter_interval_s=self.site.timing.meter_interval_s,
+            observe=lambda fact, source: self.observe(fact, source=source),
+        )
         self.profiles_sent = 0
         self.solve_s: list[float] = []
         self.recent_solve_s: deque[float] = deque(maxlen=_RECENT)
@@ -165,6 +174,7 @@ class SiteProcess:
             StationConnected(at=self._clock.now(), station=StationId(link.id), version=OcppVersion(link.version)),
             source=link.id,
         )
+        self._known.connected(link.id)
 
     async def on_call(self, station: Station, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Turn a station's call into observations, and answer it."""
@@ -173,7 +183,7 @@ class SiteProcess:
         number = self._transactions.id_for(station.id, payload) if action == "StartTransaction" else None
         self.hear(station, action, payload, transaction=None if number is None else str(number))
         answer = csms_answer(station.version, action, payload, now=now, transaction_id=number or 0)
-        delay_s = self.models.profile(station.id).reply_delay_s if action == "StartTransaction" else None
+        delay_s = self._known.reply_delay_s(station.id) if action == "StartTransaction" else None
         if delay_s is not None:
             raise AnswerLater(answer, after_s=delay_s)  # some drop the link when a start is answered too fast
         return answer
@@ -190,8 +200,6 @@ class SiteProcess:
         """
         self.messages["in"] += 1
         station = StationId(link.id)
-        if action == "BootNotification":
-            self.models.booted(link.id, payload)
         if self._links.get(link.id) is not link:
             return
         version, now = OcppVersion(link.version), self._clock.now()
@@ -200,9 +208,8 @@ class SiteProcess:
         )
         for fact in facts:
             self.observe(fact, source=link.id)
-        known = self.models.profile(link.id)
-        if action == "BootNotification" and known != StationProfile():
-            self.observe(traits_of(known, station=station, at=now), source=link.id)
+        if action == "BootNotification":
+            self._known.booted(link.id, payload)
 
     async def on_disconnect(self, station: Station, reason: str) -> None:
         """Take note that a station's link is gone."""
@@ -234,34 +241,45 @@ class SiteProcess:
         slot = _slot(command)
         if slot is not None:
             self._newest[slot] = command.id
-        if self._journal is not None and command.urgency is not Urgency.SAFETY:
-            await self._journal.written()  # what may let more current flow is never sent before it is remembered
-            if self._newest.get(slot, command.id) != command.id:
-                self.observe(self._failed(command, Outcome.LOST, "overtaken by a later one"), source=source)
-                return
+        if await self._overtaken(command, slot):
+            self.observe(self._failed(command, Outcome.LOST, "overtaken by a later one"), source=source)
+            return
         version = OcppVersion(station.version)
-        action, payload = to_ocpp.request(command, version=version)
         self.messages["out"] += 1
-        self.profiles_sent += action == "SetChargingProfile"
+        self.profiles_sent += isinstance(command, SetProfile)
+        call = partial(
+            station.call,
+            timeout_s=self.site.timing.call_timeout_s,
+            priority=_PRIORITY[command.urgency],
+            coalesce=slot,
+        )
         try:
-            answer = await station.call(
-                action,
-                payload,
-                timeout_s=self.site.timing.call_timeout_s,
-                priority=_PRIORITY[command.urgency],
-                coalesce=slot,
-            )
+            answer = await self._known.ask(command, version=version, call=call)
         except CallTimeout as error:
             self.observe(self._failed(command, Outcome.TIMED_OUT, str(error)), source=source)
         except (ConnectionLost, CallExpired) as error:
             self.observe(self._failed(command, Outcome.LOST, str(error)), source=source)
         except OcppError as error:
             self.messages["in"] += 1
-            self.observe(self._failed(command, Outcome.FAILED, str(error)), source=source)
+            self._take(self._failed(command, Outcome.FAILED, str(error)), command)
         else:
             self.messages["in"] += 1
             for fact in from_ocpp.answer(command, answer, version=version, at=self._clock.now()):
-                self.observe(fact, source=source)
+                self._take(fact, command)
+            if isinstance(command, ReadCapabilities) and isinstance(station, Station):
+                await self._known.set_up_meter(source, version=version, call=call)
+
+    async def _overtaken(self, command: Command, slot: Hashable | None) -> bool:
+        """Wait until the journal has a command that is not urgent; return whether a later one took its place."""
+        if self._journal is None or command.urgency is Urgency.SAFETY:
+            return False
+        await self._journal.written()  # what may let more current flow is never sent before it is remembered
+        return self._newest.get(slot, command.id) != command.id
+
+    def _take(self, fact: Observation, command: Command) -> None:
+        """Take in what a command led to."""
+        self.observe(fact, source=str(command.station))
+        self._known.answered(fact, command)
 
     def _failed(self, command: Command, outcome: Outcome, reason: str) -> Observation:
         return from_ocpp.failure(command, outcome, reason, at=self._clock.now())
@@ -288,6 +306,7 @@ class SiteProcess:
             if self._journal is not None:
                 self._journal.observed(observation)
             self.controller.observe(observation)
+        self._learn(inbox, now)
         started = time.perf_counter()
         decision = self.controller.decide(now)
         if self._journal is not None:
@@ -306,6 +325,12 @@ class SiteProcess:
         self.decided = True
         if self._on_decision is not None:
             self._on_decision(decision)
+
+    def _learn(self, inbox: list[tuple[str, int, Observation]], now: datetime) -> None:
+        """Keep what the controller learnt of the stations that answered."""
+        answered = {source for source, _, fact in inbox if isinstance(fact, CommandAnswered)}
+        for source in sorted(answered & self._links.keys()):
+            self._known.learn(self.controller.learnt(StationId(source), at=now))
 
     def _start(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)

@@ -14,16 +14,9 @@ from loadmgr.control.command import (
     TriggerReading,
 )
 from loadmgr.model.profile import OcppVersion
+from ocpp_link.capabilities import question
 
 Message = tuple[str, dict[str, Any]]
-
-CAPABILITY_KEYS_16 = (
-    "ChargeProfileMaxStackLevel",
-    "ChargingScheduleAllowedChargingRateUnit",
-    "ChargingScheduleMaxPeriods",
-    "MaxChargingProfilesInstalled",
-)
-CAPABILITY_VARIABLES_2X = (("ProfileStackLevel", None), ("RateUnit", None), ("PeriodsPerSchedule", None))
 
 
 def request(command: Command, *, version: OcppVersion) -> Message:
@@ -52,7 +45,7 @@ def request(command: Command, *, version: OcppVersion) -> Message:
                 "chargingRateUnit": command.unit.value,
             }
         case ReadCapabilities():
-            return _capabilities(version)
+            return question(version.value)
         case TriggerReading():
             where = {"connectorId": command.number} if old else {"evse": {"id": command.number}}
             return "TriggerMessage", {"requestedMessage": "MeterValues", **where}
@@ -62,13 +55,6 @@ def request(command: Command, *, version: OcppVersion) -> Message:
             return "ChangeAvailability", _availability(command, version)
         case _:
             assert_never(command)
-
-
-def _capabilities(version: OcppVersion) -> Message:
-    if version is OcppVersion.V16:
-        return "GetConfiguration", {"key": list(CAPABILITY_KEYS_16)}
-    asked = [_variable(name, instance) for name, instance in CAPABILITY_VARIABLES_2X]
-    return "GetVariables", {"getVariableData": asked}
 
 
 def _stop(command: StopTransaction, version: OcppVersion) -> Message:
@@ -82,11 +68,6 @@ def _availability(command: SetAvailability, version: OcppVersion) -> dict[str, A
     if version is OcppVersion.V16:
         return {"connectorId": command.number, "type": word}
     return {"operationalStatus": word, "evse": {"id": command.number}}
-
-
-def _variable(name: str, instance: str | None) -> dict[str, Any]:
-    variable = {"name": name} if instance is None else {"name": name, "instance": instance}
-    return {"component": {"name": "SmartChargingCtrlr"}, "variable": variable}
 
 
 def _purpose(command: ClearProfile, version: OcppVersion) -> str | None:

@@ -29,6 +29,7 @@ from loadmgr.control.failsafe import Step, next_steps
 from loadmgr.control.fold import fold
 from loadmgr.control.formulate import SideLoads, Situation, formulate, is_unknown, look, upper_bound_a
 from loadmgr.control.holding import Holding, settled
+from loadmgr.control.learnt import learnt_traits
 from loadmgr.control.observation import CommandAnswered, Observation, Outcome
 from loadmgr.control.others import within_others
 from loadmgr.control.pending import Pending
@@ -37,12 +38,13 @@ from loadmgr.control.reconcile import reconcile
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.control.told import Evidence
+from loadmgr.control.traits import StationTraits
 from loadmgr.control.view import site_view
 from loadmgr.control.watch import alarm_overfull, alarm_unseen, is_helpless
 from loadmgr.control.windows import daily_windows
 from loadmgr.control.wishes import alarm_allocation
 from loadmgr.control.words import Context
-from loadmgr.model.ids import CircuitId, EvseId
+from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import FailSafeStrategy, Site
 from loadmgr.model.units import floor_to_step, require_utc
@@ -147,6 +149,10 @@ class SiteController:
         if self._decided_at is None:
             raise ValueError("view needs a decision to look at: call decide first")
         return site_view(self._context(self._decided_at), self._situation)
+
+    def learnt(self, station: StationId, *, at: datetime) -> StationTraits:
+        """Return what trying has shown of a station of the site, for a memory that outlives this controller."""
+        return learnt_traits(self._state, station, at=at)
 
     # What a decision is made of
 

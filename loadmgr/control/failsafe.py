@@ -83,7 +83,7 @@ def _steps(state: SiteState, station: StationRecord, first_id: int, now: datetim
         yield _failsafe_step(state, record, station, first_id + offset)
     if missing:
         return
-    if not station.maximum_asked:
+    if not station.maximum_asked and _takes_maximum(station):
         station.maximum_asked = True
         profile = maximum_profile(state, station)
         station.maximum_writes.append(now)
@@ -109,6 +109,10 @@ def _steps(state: SiteState, station: StationRecord, first_id: int, now: datetim
             Purpose.READ_BACK,
             record.evse.id,
         )
+
+
+def _takes_maximum(station: StationRecord) -> bool:
+    return station.traits is None or station.traits.takes_maximum is not False
 
 
 def _failsafe_step(state: SiteState, record: EvseRecord, station: StationRecord, command_id: int) -> Step:

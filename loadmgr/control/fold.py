@@ -187,7 +187,7 @@ _WHAT: dict[type, str] = {
 def _take_form(state: SiteState, record: StationRecord) -> None:
     """Send limits in the purpose that a model follows, where it is known not to follow the usual one."""
     traits, evses = record.traits, state.site.evses_of(record.station.id)
-    if traits is None or traits.takes_tx is not False:
+    if traits is None or (traits.takes_tx is not False and traits.keeps_durations is not False):
         return
     if traits.takes_tx_default is not False:
         form = LeaseForm(purpose=ProfilePurpose.TX_DEFAULT)

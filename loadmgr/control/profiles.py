@@ -4,7 +4,7 @@ Rules
 -----
 1. A fixed small set of ids, replaced in place: stations have room for few (quirks of MaxChargingProfilesInstalled).
 2. Each purpose sits on the highest stack level that the station takes, so that nothing left over lies above it.
-3. Limits are rounded down, to a tenth of an ampere or a watt.
+3. Limits are rounded down, to a tenth of an ampere or a watt; to a whole ampere where a model takes no fractions.
 4. A schedule starts well in the past, because "now" is the future for a clock that is slow (quirk 8).
 5. Stations refuse one form and take another; the forms are tried in turn, the usual one first.
 """
@@ -270,5 +270,7 @@ def _schedule(
 
 def _limit(state: SiteState, record: EvseRecord, unit: RateUnit, current_a: float) -> float:
     if unit is RateUnit.A:
-        return floor_to_step(current_a, step=0.1)
+        traits = state.stations[record.evse.station].traits
+        whole = traits is not None and traits.whole_limits is True
+        return floor_to_step(current_a, step=1.0 if whole else 0.1)
     return floor_to_step(current_a * w_per_a_at_worst(state, record), step=1.0)

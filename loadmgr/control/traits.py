@@ -39,6 +39,10 @@ class StationTraits:
     pause_mode : PauseMode, optional
     change_availability : bool, optional
         Whether it may be taken out of service: some models do not come back.
+    keeps_durations : bool, optional
+        Whether a profile ends when its duration says so; without that there are no leases.
+    whole_limits : bool, optional
+        Limits have to be whole numbers.
     """
 
     at: datetime
@@ -53,6 +57,8 @@ class StationTraits:
     zero_ok: bool | None = None
     pause_mode: PauseMode | None = None
     change_availability: bool | None = None
+    keeps_durations: bool | None = None
+    whole_limits: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))
