@@ -8,7 +8,9 @@ Rules
    is kept for the session, because the station would ignore the usual one again.
 3. Where the circuit cannot hold the installed maximum although everybody else is down, forms are skipped: pause, stop.
 4. A pause is no proof: 0 A may be all that it knows. After a quiet while it is tried with the minimum again.
-5. What is known of the model leaves rungs out (quirks 1, 2, 11, 15, 18, 20, 44): some models do not come back from
+5. A driver loses the session with the last rung, so where the circuits hold all that the EVSE can draw it has to go on
+   for a while before.
+6. What is known of the model leaves rungs out (quirks 1, 2, 11, 15, 18, 20, 44): some models do not come back from
    being taken out of service.
 """
 
@@ -83,9 +85,12 @@ def escalation_steps(
     if rung is None:
         return []
     before = record.escalation
-    tries = 1 if before is None or before.rung is not rung else before.tries + 1
-    record.escalation = Escalation(rung=rung, at=now, tries=tries)
-    return _act(state, record, record.charging, rung, first_id=first_id, now=now)
+    if before is None or before.rung is not rung:
+        record.escalation = Escalation(rung=rung, since=now, at=now)
+    else:
+        record.escalation = Escalation(rung=rung, since=before.since, at=now, tries=before.tries + 1)
+    probing = rung is Rung.RESEND and before is not None and before.rung is Rung.PAUSE
+    return _act(state, record, record.charging, rung, probing=probing, first_id=first_id, now=now)
 
 
 def escalation_due(state: SiteState, record: EvseRecord, settings: ControlSettings) -> datetime | None:
@@ -94,7 +99,7 @@ def escalation_due(state: SiteState, record: EvseRecord, settings: ControlSettin
     if on is None or record.obedience.disobeying_since is None:
         return None
     if on.rung is Rung.PAUSE and not _still_exceeds(state, record, on):
-        return max(on.at, record.obedience.excess_at or on.at) + timedelta(seconds=_quarantine_s(on, settings))
+        return _quiet_since(record, on) + timedelta(seconds=settings.quarantine_s)
     return on.at + timedelta(seconds=_wait_s(on, settings))
 
 
@@ -114,7 +119,15 @@ def _rung_due(
         return Rung.RESEND
     if hurry and on.rung not in (Rung.PAUSE, Rung.STOP):
         return _hardest_first(ladder)
-    return _next(ladder, on.rung)
+    following = _next(ladder, on.rung)
+    if following is Rung.STOP and not hurry and not _had_its_chance(record, settings, now):
+        return None
+    return following
+
+
+def _had_its_chance(record: EvseRecord, settings: ControlSettings, now: datetime) -> bool:
+    since = record.obedience.disobeying_since
+    return since is None or now >= since + timedelta(seconds=settings.quarantine_s)
 
 
 def _hardest_first(ladder: tuple[Rung, ...]) -> Rung:
@@ -126,16 +139,18 @@ def _next(ladder: tuple[Rung, ...], rung: Rung) -> Rung:
 
 
 def _still_exceeds(state: SiteState, record: EvseRecord, on: Escalation) -> bool:
-    excess = record.obedience.excess_at
-    return excess is not None and excess > on.at + timedelta(seconds=state.site.timing.settle_s)
+    excess, left = record.obedience.excess_at, record.obedience.left_at
+    if excess is None or (left is not None and left > excess):
+        return False
+    return excess > on.at + timedelta(seconds=state.site.timing.settle_s)
 
 
 def _renewal(
     state: SiteState, record: EvseRecord, on: Escalation, *, hurry: bool, settings: ControlSettings, now: datetime
 ) -> Rung | None:
     """Return the rung again where its limit would run out, or the first one where a pause has been quiet for long."""
-    quiet_since = max(on.at, record.obedience.excess_at or on.at)
-    if on.rung is Rung.PAUSE and not hurry and now >= quiet_since + timedelta(seconds=_quarantine_s(on, settings)):
+    tried = _quiet_since(record, on) + timedelta(seconds=settings.quarantine_s)
+    if on.rung is Rung.PAUSE and not hurry and now >= tried:
         return Rung.RESEND
     if on.rung is Rung.STOP or record.form.lasting:
         return None
@@ -148,8 +163,8 @@ def _wait_s(on: Escalation, settings: ControlSettings) -> float:
     return float(settings.resend_s)
 
 
-def _quarantine_s(on: Escalation, settings: ControlSettings) -> float:
-    return float(settings.quarantine_s * min(LONGEST_WAIT_FACTOR, 2 ** (on.tries - 1)))
+def _quiet_since(record: EvseRecord, on: Escalation) -> datetime:
+    return max(on.since, record.obedience.excess_at or on.since)
 
 
 def _act(
@@ -158,6 +173,7 @@ def _act(
     charging: Charging,
     rung: Rung,
     *,
+    probing: bool,
     first_id: int,
     now: datetime,
 ) -> list[Step]:
@@ -167,7 +183,7 @@ def _act(
     record.form = form_of(state, record, rung)
     record.holding.ignores(record.form.ignored)
     limit_a = min(record.obedience.disobeyed_a, evse.min_a)  # low enough to tell obedience from what it did anyway
-    if limit_a >= evse.min_a:
+    if limit_a >= evse.min_a or probing:
         limit_a = minimum_a(state, record)
     current_a = 0.0 if rung is Rung.PAUSE else limit_a
     command = limit_command(state, record, charging, current_a, command_id=first_id, now=now)

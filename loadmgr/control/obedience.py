@@ -31,6 +31,8 @@ class Obedience:
         How often it was found to disobey.
     excess_at : datetime, optional
         When it was last seen to draw more than it may.
+    left_at : datetime, optional
+        When it was last seen to draw no more than the limit that it had ignored.
     disobeyed_a : float
         The limit that it was first seen to ignore [A].
     """
@@ -41,6 +43,7 @@ class Obedience:
     good_readings: int = 0
     offences: int = 0
     excess_at: datetime | None = None
+    left_at: datetime | None = None
     disobeyed_a: float = 0.0
 
 
@@ -73,6 +76,8 @@ def judge(
         return newly
     if record.disobeying_since is None:
         return False
+    if peak_a <= record.disobeyed_a + tolerance_a(record.disobeyed_a, settings):
+        record.left_at = at
     if allowed_a > max_a - settings.tolerance_a:
         return False
     record.good_since = record.good_since or at

@@ -36,7 +36,7 @@ LEASE_IDS = 1000
 FAILSAFE_IDS = 2000
 MAXIMUM_ID = 3000
 
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """Start of a schedule that always holds, for a clock that was ever set."""
 
 STACK_LEVELS = (9, 5, 2, 1, 0)

@@ -60,8 +60,8 @@ class Escalation:
 
     Parameters
     ----------
-    at : datetime
-        When the rung was last tried.
+    since, at : datetime
+        When the rung was first tried, and last: limits are renewed before they run out.
     tries : int
         How often, in a row.
     refused : bool
@@ -69,6 +69,7 @@ class Escalation:
     """
 
     rung: Rung
+    since: datetime
     at: datetime
     tries: int = 1
     refused: bool = False

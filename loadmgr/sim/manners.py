@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadmgr.sim.station import SimStation
 
 
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Rudeness(enum.StrEnum):

@@ -1,7 +1,7 @@
 """What is done about a station that accepts its limit and draws more, rung by rung."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,13 +13,20 @@ from loadmgr.control.traits import PauseMode
 from loadmgr.model.ids import EvseId, StationId
 from loadmgr.model.profile import ProfileKind, ProfilePurpose, RateUnit
 from loadmgr.model.session import EnergyNeed
-from tests.control_world import World, prompt, small_site
+from tests.control_world import START, World, prompt, small_site
 
 
-def charging(*, limit_a: float = 60.0, fallback_a: float = 0.0, quarantine_s: int = 1800, **e1: object) -> World:
+def charging(
+    *,
+    limit_a: float = 60.0,
+    fallback_a: float = 0.0,
+    quarantine_s: int = 1800,
+    start: datetime = START,
+    **e1: object,
+) -> World:
     """Return two EVSEs that charge, E2 first; E1, whose limit is below what its vehicle takes, is the one to watch."""
     site = small_site(evses=2, limit_a=limit_a, fallback_a=fallback_a)
-    world = World(site, settings=ControlSettings(quarantine_s=quarantine_s))
+    world = World(site, settings=ControlSettings(quarantine_s=quarantine_s), start=start)
     for name, value in e1.items():
         setattr(world.station("E1"), name, value)
     world.connect()
@@ -45,9 +52,9 @@ def answers_of(world: World) -> list[str]:
 
 
 def test_the_whole_ladder_is_climbed_one_rung_at_a_time_while_nothing_helps():
-    world = charging(units=frozenset(RateUnit))
+    world = charging(units=frozenset(RateUnit), quarantine_s=400)
     world.station("E1").obeys = False
-    world.run(300)
+    world.run(450)
 
     assert [
         "to send its limit again",
@@ -126,8 +133,34 @@ def test_a_refused_rung_gives_way_to_the_next_at_once():
     assert following - refused <= timedelta(seconds=2)
 
 
+def test_a_session_is_not_stopped_while_the_circuits_hold_what_it_draws_and_goes_on_when_it_obeys_again():
+    world = charging(quarantine_s=900)
+    fake = world.station("E1")
+    fake.obeys = False
+    world.run(600)
+    assert "to pause it at 0 A" == answers_of(world)[-1]
+    fake.obeys = True
+    world.run(950)
+
+    assert not any(isinstance(c, StopTransaction | SetAvailability) for _, c in world.commands)
+    assert 6.0 == fake.limit_a(world.now)
+    world.run(400)
+    assert Standing.OBEYING is standing(world)
+    assert fake.transaction is not None
+
+
+def test_a_station_maximum_limits_also_in_years_that_lie_back():
+    world = charging(
+        ignores=frozenset({ProfilePurpose.TX, ProfilePurpose.TX_DEFAULT}), start=datetime(2012, 2, 29, tzinfo=UTC)
+    )
+    world.run(700)
+
+    assert "its limit as the maximum of the station" == answers_of(world)[-1]
+    assert Standing.OBEYING is standing(world)
+
+
 def test_what_is_known_of_the_model_leaves_rungs_out():
-    world = charging()
+    world = charging(quarantine_s=150)
     world.tell(
         StationTraits(
             at=world.now,
