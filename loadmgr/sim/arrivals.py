@@ -27,6 +27,10 @@ from loadmgr.sim.vehicle import Vehicle, VehicleSpec
 CAPACITIES_WH = (40_000.0, 52_000.0, 60_000.0, 77_000.0, 90_000.0)
 """Usable batteries of common electric cars, each as likely as the others where the table names none."""
 
+AC_TAPER = Taper(start_ratio=0.85, end_ratio=0.2)
+DC_TAPER = Taper(start_ratio=0.55, end_ratio=0.15)
+"""From which state of charge a vehicle takes less, and what share of its power it takes when full: assumptions."""
+
 START_UP_S = 60.0
 """From the plug to the first energy, at most [s]: nobody promises what takes less."""
 
@@ -171,7 +175,8 @@ def draw_vehicle(record: SessionRecord, evse: Evse, *, takes_wh: float, settle_s
         """Return a number in [0, 1) that depends on the seed, the session and what is drawn, and on nothing else."""
         return zlib.crc32(f"{seed}/{record.session_id}/{what}".encode()) / 2**32
 
-    efficiency_ratio = 0.88 + 0.05 * drawn("efficiency") if evse.current_type is CurrentType.AC else 0.95
+    dc = evse.current_type is CurrentType.DC
+    efficiency_ratio = evse.efficiency_ratio if dc else 0.88 + 0.05 * drawn("efficiency")
     target_ratio = 0.8 + 0.2 * drawn("target")
     capacity_wh = CAPACITIES_WH[int(drawn("capacity") * len(CAPACITIES_WH))]
     into_wh = takes_wh * efficiency_ratio
@@ -186,9 +191,9 @@ def draw_vehicle(record: SessionRecord, evse: Evse, *, takes_wh: float, settle_s
         phases=phases,
         min_a=min_a,
         max_a=max_a,
-        max_w=evse.max_w,
+        max_w=None if evse.max_w is None else evse.max_w / evse.efficiency_ratio,
         efficiency_ratio=efficiency_ratio,
-        taper=Taper(start_ratio=0.85, end_ratio=0.2),
+        taper=DC_TAPER if dc else AC_TAPER,
         lag_s=(0.2 + 0.6 * drawn("lag")) * settle_s,
     )
 

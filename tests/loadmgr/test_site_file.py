@@ -144,6 +144,26 @@ def test_a_sample_is_good_and_finds_its_data(name: str) -> None:
     assert {s.phases for s in sessions} == {1, 3}
 
 
+def test_the_home_is_a_site_file_of_fifteen_lines_at_most() -> None:
+    path = find_site("home")
+    assert len(path.read_text().splitlines()) <= 15
+    file = load_site(path)
+    assert [evse.id for evse in file.site.evses] == ["box"]
+    assert file.tariff.demand[0].minimum_kw == 2.5
+
+
+def test_the_depot_and_the_hub_share_their_cabinets_and_only_the_depot_knows_when_vehicles_leave() -> None:
+    depot, hub = load_site("depot"), load_site("hub")
+    for file in (depot, hub):
+        assert file.demo is not None
+        assert len(file.site.batteries) == 1
+        assert {name for cabinet in file.site.cabinets for name in cabinet.evses} == set(file.site.evse_by_id)
+    assert depot.demo is not None
+    assert hub.demo is not None
+    assert all(s.estimated_departure == s.departure for s in read_sessions(depot.demo.sessions))
+    assert {s.estimated_departure for s in read_sessions(hub.demo.sessions)} == {None}
+
+
 def test_the_garage_is_the_one_that_the_readme_tells_of() -> None:
     site = load_site("garage").site
     assert len(site.evses) == len(site.stations) == 14
@@ -173,7 +193,7 @@ def test_rude_stations_of_the_garage_cannot_overload_a_circuit_beyond_what_a_bre
 
 
 def test_the_building_load_of_a_sample_never_exceeds_its_worst_case() -> None:
-    for name in ("garage", "workplace"):
+    for name in ("garage", "workplace", "home", "depot", "hub"):
         file = load_site(name)
         for load in file.building:
             worst = next(s for s in file.site.circuit_by_id[load.circuit].side_loads if s.id == load.id)

@@ -29,7 +29,7 @@ def _check(*args: str | Path) -> tuple[int, list[str]]:
     return done.exit_code, done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("name", ["garage", "workplace"])
+@pytest.mark.parametrize("name", ["garage", "workplace", "home", "depot", "hub"])
 def test_a_sample_is_good(name: str) -> None:
     code, lines = _check(name)
     assert code == 0
