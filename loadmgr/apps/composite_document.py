@@ -255,6 +255,8 @@ def _settings(fields: Fields, version: OcppVersion, evses: _Evses) -> StationSet
             operation_modes=station.choices("v2x_modes", OPERATION_MODES),
             additional_purposes=station.choices("additional_purposes", PURPOSES[OcppVersion.V21]),
             max_external_constraints_id=station.integer("max_external_constraints_id"),
+            evse_hardware=None,
+            station_hardware=None,
             time_zone=_zone(station),
             default_current_a=defaults.number("current_a"),
             default_power_w=defaults.number("power_w"),

@@ -40,7 +40,7 @@ def _table(schedule: CompositeSchedule) -> Table:
             (schedule.start + timedelta(seconds=end_s)).strftime(_CLOCK),
             "no limit" if limit is None else f"{limit:.1f}",
             str(phase_count(code) or ""),
-            ", ".join(dict.fromkeys(_decider(record) for record in by)) or "no profile: the station's default",
+            ", ".join(dict.fromkeys(_decider(record) for record in by)) or "no profile: the station itself",
         )
     return table
 

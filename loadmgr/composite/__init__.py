@@ -7,6 +7,7 @@ one instant and until when. Both say because of which profiles.
 from loadmgr.composite.answer import CompositePeriod, CompositeSchedule
 from loadmgr.composite.clearing import ClearCriteria
 from loadmgr.composite.delays import uniform_delays
+from loadmgr.composite.hardware import HardwareLimit
 from loadmgr.composite.lanes import Lane, LanePiece, lanes
 from loadmgr.composite.now import LimitNow
 from loadmgr.composite.schedule import composite_schedule
@@ -20,6 +21,7 @@ __all__ = [
     "ClearCriteria",
     "CompositePeriod",
     "CompositeSchedule",
+    "HardwareLimit",
     "InstalledProfile",
     "Lane",
     "LanePiece",

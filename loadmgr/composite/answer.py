@@ -1,12 +1,13 @@
 """The answer to GetCompositeSchedule as a value, and what it says where nothing limits."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loadmgr.composite.compiled import NO_CODE, Record
 from loadmgr.composite.conversion import UNNAMED_PHASES
+from loadmgr.composite.hardware import HardwareLimit
 from loadmgr.composite.settings import StationSettings
 from loadmgr.model.ids import ProfileId
 from loadmgr.model.profile import OcppVersion, RateUnit, SchedulePeriod
@@ -101,6 +102,28 @@ def default_tenths(settings: StationSettings, unit: RateUnit) -> int | None:
     if power_w is None and current_a is not None:
         power_w = current_a * settings.voltage_v * phases
     return None if power_w is None else int(power_w * 10.0 + 1e-6)
+
+
+def hardware_tenths(hardware: HardwareLimit, unit: RateUnit, code: int, settings: StationSettings) -> int:
+    """Return a hardware limit in tenths, with the phase code of an answer."""
+    return hardware.tenths(unit, voltage_v=settings.voltage_v, phases=settings.conversion.multipliers[code])
+
+
+def within_hardware(
+    period: SchedulePeriod, hardware: HardwareLimit, unit: RateUnit, settings: StationSettings
+) -> SchedulePeriod:
+    """Return a period of an answer with what the hardware cannot do cut off; values per phase share a power."""
+    code = period.phases or UNNAMED_PHASES
+    whole = hardware_tenths(hardware, unit, code, settings)
+    each = whole // settings.conversion.multipliers[code] if unit is RateUnit.W else whole
+    changes: dict[str, Any] = {"limit": whole / 10} if period.limit is None else {}
+    for name in ("limit", "discharge_limit", "setpoint"):
+        most = (whole if getattr(period, f"{name}_l2") is None else each) / 10
+        for phase in ("", "_l2", "_l3"):
+            value = getattr(period, f"{name}{phase}")
+            if value is not None and abs(value) > most:
+                changes[f"{name}{phase}"] = most if value > 0.0 else -most
+    return replace(period, **changes) if changes else period
 
 
 def shown_code(code: int, settings: StationSettings) -> int:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from loadmgr.composite.answer import default_tenths, shown_code
+from loadmgr.composite.answer import default_tenths, hardware_tenths, shown_code
 from loadmgr.composite.batch_arrays import (
     CODE_BITS,
     OFFSET_BITS,
@@ -44,6 +44,7 @@ NO_KEY = (1 << 60) - 1
 BLOCK = 256
 """EVSEs that are answered together."""
 
+_UNCAPPED = 1 << 62
 _NOTHING = (NO_KEY << CODE_BITS) + NO_CODE
 _CODE_MASK = (1 << CODE_BITS) - 1
 _LAYER_BITS = 2
@@ -206,7 +207,17 @@ def _tenths(key: Ints, code: Ints, evse: Ints, *, settings: Sequence[StationSett
         shown = np.array([shown_code(NO_CODE, each) for each in settings])
         uncovered = code == NO_CODE
         code[uncovered] = shown[evse[uncovered]]
+    if any(each.evse_hardware is not None for each in settings):
+        caps = np.array([_caps(each, unit) for each in settings])[evse, code]
+        tenths = np.where(tenths < 0, np.where(caps < _UNCAPPED, caps, -1), np.minimum(tenths, caps))
     return tenths
+
+
+def _caps(settings: StationSettings, unit: RateUnit) -> list[int]:
+    """Return what the hardware of an EVSE can carry, in tenths, by phase code."""
+    hardware = settings.evse_hardware
+    codes = range(NO_CODE + 1)
+    return [_UNCAPPED if hardware is None else hardware_tenths(hardware, unit, code, settings) for code in codes]
 
 
 def _one_after_the_other(blocks: Sequence[BatchSchedules]) -> BatchSchedules:

@@ -11,10 +11,11 @@ Rules
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from loadmgr.composite.answer import profile_ids
+from loadmgr.composite.answer import hardware_tenths, profile_ids, shown_code
 from loadmgr.composite.combine import Leads, combine
-from loadmgr.composite.compiled import NOTHING, UNBOUNDED, seconds
+from loadmgr.composite.compiled import NO_CODE, NOTHING, UNBOUNDED, seconds
 from loadmgr.composite.conversion import NO_LIMIT, UNNAMED_PHASES
+from loadmgr.composite.hardware import HardwareLimit
 from loadmgr.composite.layers import Layers
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.stack import leading_at
@@ -85,11 +86,23 @@ def limit_now(layers: Layers, settings: StationSettings, now: datetime) -> Limit
             key, owner = other_key, other
         code = code if code < other_code else other_code
     limited = key != NO_LIMIT
-    return LimitNow(
+    limit = LimitNow(
         key // settings.conversion.per_tenth_a / 10 if limited else None,
         code if code < UNNAMED_PHASES else None,
         _instant(until),
         (owner.profile.profile_id,) if limited and owner.order else (),
+    )
+    return limit if settings.evse_hardware is None else _within(settings.evse_hardware, limit, code, settings)
+
+
+def _within(hardware: HardwareLimit, limit: LimitNow, code: int, settings: StationSettings) -> LimitNow:
+    """Return a limit with a phase code within what the hardware can carry."""
+    most_a = hardware_tenths(hardware, RateUnit.A, shown_code(code, settings), settings) / 10
+    if limit.limit_a is None or limit.limit_a > most_a:
+        limit = limit._replace(limit_a=most_a, because=())
+    return limit._replace(
+        setpoint_a=None if limit.setpoint_a is None else max(min(limit.setpoint_a, most_a), -most_a),
+        discharge_limit_a=None if limit.discharge_limit_a is None else max(limit.discharge_limit_a, -most_a),
     )
 
 
@@ -106,8 +119,8 @@ def _rich(leads: Leads, layers: Layers, settings: StationSettings, until: dateti
     def ampere(keys: tuple[int, int, int] | None) -> float | None:
         return None if keys is None else tenths(min(keys, key=abs), RateUnit.A, 1) / 10
 
-    code = UNNAMED_PHASES if combined.phase_code is None else combined.phase_code
-    return LimitNow(
+    code = NO_CODE if combined.phase_code is None else combined.phase_code
+    limit = LimitNow(
         limit_a=None if combined.limit is None else (tenths(min(combined.limit), RateUnit.A, 1) + more) / 10,
         phases=code if code < UNNAMED_PHASES else None,
         until=until,
@@ -116,3 +129,4 @@ def _rich(leads: Leads, layers: Layers, settings: StationSettings, until: dateti
         discharge_limit_a=ampere(combined.discharge),
         mode=combined.mode,
     )
+    return limit if settings.evse_hardware is None else _within(settings.evse_hardware, limit, code, settings)

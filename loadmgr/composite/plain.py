@@ -7,9 +7,10 @@ which profiles is not noted on the way; :func:`deciders_of` finds it when asked.
 
 from collections.abc import Sequence
 
-from loadmgr.composite.answer import Row, default_tenths, shown_code
+from loadmgr.composite.answer import Row, default_tenths, hardware_tenths, shown_code
 from loadmgr.composite.compiled import NO_CODE, NOTHING, Record
 from loadmgr.composite.conversion import NO_LIMIT
+from loadmgr.composite.hardware import HardwareLimit
 from loadmgr.composite.layers import Layers
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.stack import Entry, Limits, fill, leading_at
@@ -38,16 +39,35 @@ def plain_rows(
     start, length_s = window
     tx, caps = fill(layers.tx, start, length_s), _caps(layers.caps if with_maximum else layers.own_caps, window)
     rows = _lowest(tx, caps, length_s, settings.conversion.steps(unit))
-    return _with_default(rows, unit, settings) if tx[3] and caps[3] else rows
+    if tx[3] and caps[3]:
+        rows = _with_default(rows, unit, settings)
+    return rows if settings.evse_hardware is None else _within(settings.evse_hardware, rows, unit, settings)
 
 
 def deciders_of(
-    layers: Layers, start: int, rows: Sequence[Row], *, with_maximum: bool = True
+    layers: Layers,
+    start: int,
+    rows: Sequence[Row],
+    *,
+    unit: RateUnit,
+    settings: StationSettings,
+    with_maximum: bool = True,
 ) -> list[tuple[Record, ...]]:
-    """Return what decides each row of a window that begins at ``start`` [s since the epoch]; none for the default."""
-    layers = anchored(layers, start)
-    deciding = [_decider(layers, start + at, with_maximum=with_maximum) for at, _, _ in rows]
-    return [() if by is NOTHING else (by,) for by in deciding]
+    """Return what decides each row of a window that begins at ``start`` [s since the epoch].
+
+    Nothing does where the station's default is answered, or what its hardware can carry.
+    """
+    layers, made = anchored(layers, start), settings.conversion
+    out: list[tuple[Record, ...]] = []
+    for at, limit, code in rows:
+        by = _decider(layers, start + at, with_maximum=with_maximum)
+        decides = by is not NOTHING and (
+            settings.evse_hardware is None
+            or limit is None
+            or made.tenths(by[0], unit, made.multipliers[code]) / 10 == limit
+        )
+        out.append((by,) if decides else ())
+    return out
 
 
 def _decider(layers: Layers, when: int, *, with_maximum: bool = True) -> Record:
@@ -109,6 +129,17 @@ def _with_default(rows: list[Row], unit: RateUnit, settings: StationSettings) ->
             row = (at, limit, shown_code(code, settings))
         if not out or out[-1][1:] != row[1:]:
             out.append(row)
+    return out
+
+
+def _within(hardware: HardwareLimit, rows: list[Row], unit: RateUnit, settings: StationSettings) -> list[Row]:
+    """Return the rows with what the hardware cannot carry cut off, equal neighbours merged anew."""
+    out: list[Row] = []
+    for at, limit, code in rows:
+        most = hardware_tenths(hardware, unit, code, settings) / 10
+        capped = most if limit is None or limit > most else limit
+        if not out or out[-1][1:] != (capped, code):
+            out.append((at, capped, code))
     return out
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from loadmgr.composite.answer import Deciders, Row, default_tenths, shown_code
+from loadmgr.composite.answer import Deciders, Row, default_tenths, shown_code, within_hardware
 from loadmgr.composite.combine import Leads, combine, to_period
 from loadmgr.composite.compiled import NO_CODE, NOTHING, Record
 from loadmgr.composite.conversion import UNNAMED_PHASES
+from loadmgr.composite.hardware import HardwareLimit
 from loadmgr.composite.layers import Layers
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.stack import Leading, leading
@@ -59,7 +60,20 @@ def rich_pieces(
         combined = combine(leads, settings, soc_percent=layers.soc_percent)
         if combined.phase_code is None:
             combined = replace(combined, phase_code=shown_code(NO_CODE, settings))
-        yield Piece(when=when, period=to_period(combined, unit, settings, default), deciders=combined.deciders)
+        period = to_period(combined, unit, settings, default)
+        yield capped(
+            Piece(when=when, period=period, deciders=combined.deciders), settings.evse_hardware, unit, settings
+        )
+
+
+def capped(piece: Piece, hardware: HardwareLimit | None, unit: RateUnit, settings: StationSettings) -> Piece:
+    """Return a piece within what the hardware can carry; no profile decides a limit that it lowers."""
+    if hardware is None:
+        return piece
+    period = within_hardware(piece.period, hardware, unit, settings)
+    names = ("limit", "limit_l2", "limit_l3")
+    same = all(getattr(period, name) == getattr(piece.period, name) for name in names)
+    return replace(piece, period=period, deciders=piece.deciders if same else ())
 
 
 def walk(leadings: list[Leading], length_s: int) -> Iterator[tuple[int, list[Record]]]:

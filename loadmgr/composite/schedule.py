@@ -8,7 +8,8 @@ Rules
    constraints and the station maximum (K08.FR.04), each by its own phase count (K01.FR.50); the phase count is the
    lowest of theirs (K01.FR.140). Layers without a period take no part. The answer is rounded down to a tenth at the
    end, then equal neighbours are merged. :mod:`loadmgr.composite.combine` says what 2.1 adds.
-3. Where no layer has a limit the station's default is answered; it never caps an installed limit.
+3. Where no layer has a limit the station's default is answered; it never caps an installed limit. What the hardware
+   can carry does, where the settings name it (:mod:`loadmgr.composite.hardware`).
 4. :mod:`loadmgr.composite.station` says what EVSE 0 answers, :mod:`loadmgr.composite.bound` how much work is done.
 """
 
@@ -86,9 +87,10 @@ def composite_schedule(
     begin = start if start.tzinfo is UTC and not start.microsecond else _EPOCH + timedelta(seconds=first)
     if not layers.rich:
         rows = plain_rows(layers, window, unit, settings)
-        return CompositeSchedule(evse_id, begin, length_s, unit, rows, partial(deciders_of, layers, first, rows))
-    rows, rich, decide = merged(rich_pieces(layers, window, unit, settings))
-    return CompositeSchedule(evse_id, begin, length_s, unit, rows, decide, rich)
+        decide = partial(deciders_of, layers, first, rows, unit=unit, settings=settings)
+        return CompositeSchedule(evse_id, begin, length_s, unit, rows, decide)
+    rows, rich, decided = merged(rich_pieces(layers, window, unit, settings))
+    return CompositeSchedule(evse_id, begin, length_s, unit, rows, decided, rich)
 
 
 def _station_schedule(source: ProfileSource, first: int, duration_s: int, unit: RateUnit) -> CompositeSchedule:

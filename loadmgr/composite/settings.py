@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from loadmgr.composite.conversion import Conversion, conversion
+from loadmgr.composite.hardware import HardwareLimit
 from loadmgr.model.profile import OcppVersion, OperationMode, ProfilePurpose, RateUnit
 
 MAX_EVSES = 10_000
@@ -55,6 +56,9 @@ class StationSettings:
         Phases of that default.
     voltage_v : float
         Nominal line voltage [V], a set value and never a measured one (K01.FR.50).
+    evse_hardware, station_hardware : HardwareLimit, optional
+        What each EVSE, and the station, can carry: caps of every answer beside the profiles. The defaults above are no
+        caps.
     idle_counts_as_zero : bool
         EVSE 0: whether an EVSE without a transaction adds nothing instead of what its default profile would allow.
     setpoint_priority_csms : bool
@@ -90,6 +94,8 @@ class StationSettings:
     default_power_w: float | None = None
     default_phases: int | None = None
     voltage_v: float = 230.0
+    evse_hardware: HardwareLimit | None = None
+    station_hardware: HardwareLimit | None = None
     idle_counts_as_zero: bool = False
     setpoint_priority_csms: bool = False
     external_constraints_disallowed: bool = False

@@ -6,13 +6,14 @@ Rules
    counts with the default; settings may count an EVSE without a transaction as zero. Amperes are plain sums.
 2. The sum is capped by the station maximum and by external constraints installed on 0, which so cap each EVSE and the
    sum (K04, K12.FR.01). Each cap is converted by its own phase count.
-3. LocalGeneration is added at the end, that on 0 once and that of each EVSE (K04.FR.05).
+3. LocalGeneration is added at the end, that on 0 once and that of each EVSE; only the hardware caps that (K04.FR.05).
 4. The phase count is the highest of the EVSEs, then the lowest with the caps.
 5. Setpoints and discharge limits are summed; a setpoint of an external constraint on 0 is that of the sum
    (Q06.FR.31). Values per phase enter in W as their sum, in A as the one farthest from zero.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby, repeat
 from operator import itemgetter
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from loadmgr.composite.compiled import NO_CODE, NOTHING, Record
 from loadmgr.composite.conversion import NO_LIMIT, UNNAMED_PHASES, thousandths
 from loadmgr.composite.layers import Layers
 from loadmgr.composite.plain import deciders_of, plain_rows
-from loadmgr.composite.rich import Piece, rich_pieces, walk
+from loadmgr.composite.rich import Piece, capped, rich_pieces, walk
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.stack import leading
 from loadmgr.model.profile import RateUnit, SchedulePeriod
@@ -130,7 +131,8 @@ def _plain_shares(
 ) -> Iterator[_Share]:
     nothing = (None,) * len(_SIGNED)
     rows = plain_rows(layers, window, unit, settings, with_maximum=False)
-    deciders = deciders_of(layers, window[0], rows, with_maximum=False) if explain else repeat(())
+    deciding = partial(deciders_of, unit=unit, settings=settings, with_maximum=False)
+    deciders = deciding(layers, window[0], rows) if explain else repeat(())
     for (start_s, limit, code), by in zip(rows, deciders, strict=False):
         yield _Share(start_s, None if limit is None else round(limit * 10.0), code, nothing, by)
 
@@ -185,7 +187,7 @@ def _capped(total: _Total, when: int, caps: list[Record], *, unit: RateUnit, set
         setpoint=_tenth(setpoint),
         setpoint_reactive=_tenth(reactive),
     )
-    return Piece(when=when, period=period, deciders=deciders)
+    return capped(Piece(when=when, period=period, deciders=deciders), settings.station_hardware, unit, settings)
 
 
 def _signed(

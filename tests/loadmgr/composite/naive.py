@@ -48,6 +48,8 @@ class World:
     delays: tuple[int, ...] = ()
     csms_setpoint: bool = False
     idle_zero: bool = False
+    hardware: tuple[Fraction | None, Fraction | None] | None = None
+    station_hardware: tuple[Fraction | None, Fraction | None] | None = None
     vehicle: ChargingProfile | None = None
 
 
@@ -273,7 +275,26 @@ def evse_at(
     out["phases"] = told
     out["phase_to_use"] = next(iter(uses)) if len(uses) == 1 and told == 1 else None
     out["operation_mode"] = mode
+    carried(world, unit, out, world.hardware)
     return out
+
+
+def carried(world: World, unit: RateUnit, out: dict[str, Any], hardware) -> None:
+    """Cut off what the hardware, in A per phase or W in total, cannot carry."""
+    if hardware is None:
+        return
+    out["limited"] = True
+    phases = 1 if world.dc else (out["phases"] or 3)
+    most_a, most_w = hardware
+    caps = [] if most_a is None else [most_a if unit is RateUnit.A else most_a * world.voltage * phases]
+    caps += [] if most_w is None else [most_w if unit is RateUnit.W else most_w / (world.voltage * phases)]
+    whole = Fraction(Decimal(repr(cut(min(caps)))))
+    for name in NAMES[:3]:
+        split = unit is RateUnit.W and out.get(f"{name}_l2") is not None
+        cap = Fraction(Decimal(repr(cut(whole / phases)))) if split else whole
+        for key in (name, f"{name}_l2", f"{name}_l3"):
+            if out.get(key) is not None:
+                out[key] = max(min(out[key], cap), -cap)
 
 
 def vehicle_lead(world: World, evse: int, t: int):
@@ -343,6 +364,7 @@ def station_at(world: World, t: int, unit: RateUnit, start: int) -> dict[str, An
         lead = leader(world, e, P.LOCAL_GENERATION, t, start)
         if lead is not None:
             add_generation(world, unit, out, lead)
+    carried(world, unit, out, world.station_hardware)
     return out
 
 

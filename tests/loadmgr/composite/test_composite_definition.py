@@ -17,7 +17,7 @@ from loadmgr.model.profile import OcppVersion, RateUnit
 from tests.loadmgr.composite.naive import NAMES, World, evse_at, second, station_at
 from tests.loadmgr.composite.worlds import asked_seconds, instants, store_of, worlds
 
-# LOADMGR_DEEP=n multiplies the number of examples and adds windows of ten years, by hand
+# LOADMGR_DEEP=n multiplies the number of examples and adds windows of ten years, by hand, with --timeout=0
 DEEP = int(os.environ.get("LOADMGR_DEEP", "1"))
 EXAMPLES = 40 * DEEP
 bounded = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False)

@@ -42,7 +42,7 @@ def value_at(rows, at):
 def test_the_schedule_is_never_above_a_cap(question, evse_id):
     """Neither above the station maximum nor an external constraint, plus what is generated (2.1)."""
     world, start, duration_s = question
-    world.evses = 1
+    world.evses, world.hardware, world.station_hardware = 1, None, None
     store = store_of(world)
     rows = limit_steps(store, start, duration_s, RateUnit.A, evse_id=evse_id)
     for purpose in CAPS:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from loadmgr.composite.hardware import HardwareLimit
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.store import ProfileStore
 from loadmgr.composite.transaction import StationTransaction
@@ -51,6 +52,8 @@ watts = st.one_of(
     st.sampled_from([0.0, 3680.0, 11000.0, 999999.0]), st.integers(0, 220_000).map(lambda n: n / 10), amperes
 )
 phase_counts = st.sampled_from([None, None, 1, 2, 3])
+fractions = st.sampled_from([Fraction(0), Fraction(16), Fraction(32), Fraction(63, 10), Fraction(11_000)])
+hardware = st.none() | st.tuples(fractions, st.none() | fractions) | st.tuples(st.none(), fractions)
 gaps = st.one_of(st.integers(1, 90), st.sampled_from([60, 900, 3600, 7200, 43200, 86400]))
 
 
@@ -177,6 +180,8 @@ def worlds(draw, version):
         delays=(0, *draw(st.lists(st.integers(0, 60), max_size=4))),
         csms_setpoint=draw(st.booleans()),
         idle_zero=draw(st.booleans()),
+        hardware=draw(hardware),
+        station_hardware=draw(hardware),
     )
     if draw(st.booleans()):
         world.transactions[1] = ("7", draw(instants(day)))
@@ -188,6 +193,14 @@ def worlds(draw, version):
     if world.evses == 2 and draw(st.booleans()):
         world.transactions[2] = ("8", draw(instants(day)))
     return world, day
+
+
+def hardware_limit(hardware) -> HardwareLimit | None:
+    """What the definition has as A and W, as settings have it."""
+    if hardware is None:
+        return None
+    current_a, power_w = (None if value is None else float(value) for value in hardware)
+    return HardwareLimit(current_a=current_a, power_w=power_w)
 
 
 def store_of(world: World, *, order: list[int] | None = None) -> ProfileStore:
@@ -202,6 +215,8 @@ def store_of(world: World, *, order: list[int] | None = None) -> ProfileStore:
         default_phases=world.default_phases,
         voltage_v=float(world.voltage),
         idle_counts_as_zero=world.idle_zero,
+        evse_hardware=hardware_limit(world.hardware),
+        station_hardware=hardware_limit(world.station_hardware),
         setpoint_priority_csms=world.csms_setpoint,
     )
 
