@@ -11,6 +11,7 @@ from ocpp_link.errors import CallRefused, OcppError
 from ocpp_link.events import Event
 from ocpp_link.link import Link
 from ocpp_link.link_handler import Answer
+from ocpp_link.profile_book import ProfileBook
 from ocpp_link.station import Handler, Station
 
 logger = logging.getLogger(__name__)
@@ -25,11 +26,16 @@ class StationDoor:
         Who hears of stations.
     trigger_boot_after_s
         After this silence [s] a station that never booted here is asked to; ``None``: never.
+    profiles
+        What is known of stations; it hears of every boot.
     """
 
-    def __init__(self, handler: Handler, *, trigger_boot_after_s: float | None) -> None:
+    def __init__(
+        self, handler: Handler, *, trigger_boot_after_s: float | None, profiles: ProfileBook | None = None
+    ) -> None:
         self._handler = handler
         self._trigger_boot_after_s = trigger_boot_after_s
+        self._profiles = profiles
         self.stations: dict[str, Station] = {}
         """The current connection of each station."""
         self.registrations: dict[str, Registration] = {}
@@ -53,7 +59,7 @@ class StationDoor:
 
     async def on_connect(self, link: Link) -> None:
         """Pass on; see later whether the station booted."""
-        if self._trigger_boot_after_s is not None and link.id not in self.registrations:
+        if self._trigger_boot_after_s is not None and link.id not in self.registrations and self._may_trigger(link):
             due_s = link.clock.now_s() + self._trigger_boot_after_s
             self._boot_triggers[link] = asyncio.create_task(self._trigger_boot(link, due_s))
         await self._handler.on_connect(self._by_link[link])
@@ -63,6 +69,8 @@ class StationDoor:
         registration = self.registrations.get(link.id)
         if registration is not None and not registration.may_receive(action):
             raise CallRefused(Fault.SECURITY, f"boot is {registration.status}: only BootNotification is taken")
+        if action == "BootNotification" and self._profiles is not None:
+            self._meet(link, self._profiles, payload)
         answer = self._handler.on_call(self._by_link[link], action, payload)
         if action != "BootNotification":
             return answer
@@ -90,6 +98,15 @@ class StationDoor:
         station = self._by_link.get(link)
         if station is not None:
             self._handler.on_event(station, event)
+
+    def _may_trigger(self, link: Link) -> bool:
+        return self._profiles is None or self._profiles.profile(link.id).wait_for_boot is not True
+
+    def _meet(self, link: Link, profiles: ProfileBook, boot: dict[str, Any]) -> None:
+        """Learn a station's model; one that is known to answer no pings is not cut for it."""
+        profiles.booted(link.id, boot)
+        if profiles.profile(link.id).ping is False:
+            link.stop_pings()
 
     async def _booting(self, link: Link, answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         payload = await answer

@@ -7,8 +7,8 @@ the handshake without the header and closes at once. Whoever is refused is refus
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import unquote
@@ -25,6 +25,7 @@ from ocpp_link.dialect import SUBPROTOCOLS, Version
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.limits import TokenBucket
 from ocpp_link.link import Link
+from ocpp_link.profile_book import ProfileBook
 from ocpp_link.security import MAX_IDENTITY_LENGTH, AccessList, Knock, Refusal
 from ocpp_link.wire import WebSocket
 from ocpp_link.wirelog import Tap
@@ -68,6 +69,12 @@ class Policy:
     """Gets every text of every station, for example an `ocpp_link.wirelog.WireLog`."""
     messages_per_s: float | None = None
     """A station that sends more than this, and fifty at once, is read more slowly."""
+    profiles: ProfileBook | None = None
+    """What is known of stations: one that answers no pings gets none, one that must not be asked to boot is not."""
+    identity_by_address: Mapping[str, str] = field(default_factory=dict)
+    """Stations that leave their id out of the path are known by their network address."""
+    ignore_case: bool = False
+    """Take a station whose id differs from one of the access list in upper and lower case only for that one."""
 
 
 def identity_of(path: str, *, endpoint: str) -> str | None:
@@ -82,11 +89,14 @@ def identity_of(path: str, *, endpoint: str) -> str | None:
     >>> identity_of("/ocpp/", endpoint="/ocpp") is None
     True
     """
-    segments = [part for part in path.split("?")[0].split("/") if part]
-    wanted = [part for part in endpoint.split("/") if part]
+    segments, wanted = _segments(path), _segments(endpoint)
     if segments[: len(wanted)] != wanted or len(segments) <= len(wanted):
         return None
     return unquote(segments[-1])
+
+
+def _segments(path: str) -> list[str]:
+    return [part for part in path.split("?")[0].split("/") if part]
 
 
 @dataclass(slots=True)
@@ -104,7 +114,7 @@ class Porter:
         """Return the identity of a station that may come in, or why it may not."""
         if self.draining or (self.bucket is not None and not self.bucket.try_take(self.clock.now_s())):
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "come back later")
-        identity = identity_of(request.path, endpoint=self.policy.endpoint)
+        identity = self._identity(request.path, socket)
         if identity is None or len(identity) > MAX_IDENTITY_LENGTH or not identity.isprintable():
             return Refusal(HTTPStatus.NOT_FOUND, f"stations connect to {self.policy.endpoint}/<station id>")
         if self.policy.access is None:
@@ -117,6 +127,15 @@ class Porter:
             certificate=socket.tls.getpeercert() if socket.tls is not None else None,
         )
         return self.policy.access.judge(knock) or identity
+
+    def _identity(self, path: str, socket: WebSocket) -> str | None:
+        """Return who knocks: by the path, else by the address; where case is ignored, as the access list has it."""
+        named = identity_of(path, endpoint=self.policy.endpoint)
+        if named is None and _segments(path) == _segments(self.policy.endpoint):
+            return self.policy.identity_by_address.get(socket.peer_address)
+        if named is None or self.policy.access is None or not self.policy.ignore_case:
+            return named
+        return self.policy.access.spelled(named)
 
 
 def _chooser(versions: Sequence[Version]) -> Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None]:
@@ -161,9 +180,13 @@ class Greeter:
             logger.warning("%s: no common OCPP version", judged)
             self.socket.close(NO_COMMON_VERSION, "no common OCPP version")
             return
-        if self._porter.policy.ping_interval_s is not None:
+        if self._porter.policy.ping_interval_s is not None and self._answers_pings(judged):
             self.socket.keep_alive(self._porter.policy.ping_interval_s)
         self._porter.welcome(judged, version, self.socket)
+
+    def _answers_pings(self, identity: str) -> bool:
+        profiles = self._porter.policy.profiles
+        return profiles is None or profiles.profile(identity).ping is not False
 
     def _version(self, headers: Headers) -> Version | None:
         if self._core.subprotocol is not None:

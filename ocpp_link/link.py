@@ -173,6 +173,10 @@ class Link:
         self._end(Superseded(f"{self.id} connected again"), "superseded")
         self._socket.close(1008, "superseded")
 
+    def stop_pings(self) -> None:
+        """Ping the peer no more."""
+        self._socket.stop_pings()
+
     async def wait_finished(self) -> None:
         """Return when the socket is gone and the handler has been told."""
         await self._closed.wait()

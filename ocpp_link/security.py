@@ -120,6 +120,13 @@ class AccessList:
     def __getitem__(self, identity: str) -> StationAccess:
         return self._stations[identity]
 
+    def spelled(self, identity: str) -> str:
+        """Return an id as this list has it, if it differs in case only; the id itself if none or several do."""
+        if identity in self._stations:
+            return identity
+        alike = [each for each in self._stations if each.casefold() == identity.casefold()]
+        return alike[0] if len(alike) == 1 else identity
+
     def judge(self, knock: Knock) -> Refusal | None:
         """Decide about a handshake; ``None`` means welcome. A login settles pending changes of key and profile."""
         access = self._stations.get(knock.identity)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -149,28 +149,39 @@ async def serve(
     """
     time_source = clock if clock is not None else SystemClock()
     rules = policy if policy is not None else Policy()
-    door = StationDoor(handler, trigger_boot_after_s=rules.trigger_boot_after_s)
-
-    def welcome(identity: str, version: Version, socket: WebSocket) -> None:
-        machine = Protocol(role=Role.CSMS, version=version, call_timeout_s=call_timeout_s, strict=rules.strict)
-        link = Link(
-            identity=identity,
-            machine=machine,
-            socket=socket,
-            clock=time_source,
-            handler=door,
-            messages_per_s=rules.messages_per_s,
-            tap=rules.tap,
-        )
-        door.admit(link)
-
+    door = StationDoor(handler, trigger_boot_after_s=rules.trigger_boot_after_s, profiles=rules.profiles)
+    link_of = _link_maker(rules, door, time_source, call_timeout_s)
     rate_per_s = rules.connections_per_s
-    bucket = TokenBucket(rate_per_s, burst=HANDSHAKE_BURST) if rate_per_s is not None else None
-    porter = Porter(policy=rules, versions=versions, clock=time_source, welcome=welcome, bucket=bucket)
+    porter = Porter(
+        policy=rules,
+        versions=versions,
+        clock=time_source,
+        welcome=lambda *who: door.admit(link_of(*who)),
+        bucket=TokenBucket(rate_per_s, burst=HANDSHAKE_BURST) if rate_per_s is not None else None,
+    )
     listener = await asyncio.get_running_loop().create_server(
         lambda: Greeter(porter).socket, host, port, ssl=rules.tls, backlog=BACKLOG
     )
     return Server(door, porter, listener)
+
+
+def _link_maker(
+    rules: Policy, door: StationDoor, clock: Clock, call_timeout_s: float
+) -> Callable[[str, Version, WebSocket], Link]:
+    """Return what makes the server's end of a connection."""
+
+    def link_of(identity: str, version: Version, socket: WebSocket) -> Link:
+        return Link(
+            identity=identity,
+            machine=Protocol(role=Role.CSMS, version=version, call_timeout_s=call_timeout_s, strict=rules.strict),
+            socket=socket,
+            clock=clock,
+            handler=door,
+            messages_per_s=rules.messages_per_s,
+            tap=rules.tap,
+        )
+
+    return link_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,15 +254,20 @@ async def connect(
         core = ClientProtocol(uri, subprotocols=offered, max_size=Policy().max_message_bytes, logger=logger)
         dialer = Dialer(core, welcome, headers=_login(identity, rules))
         tls = (rules.tls or ssl.create_default_context()) if uri.secure else None
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await asyncio.get_running_loop().create_connection(lambda: dialer.socket, uri.host, uri.port, ssl=tls)
-                return await dialer.link
-        except TimeoutError as error:
-            dialer.socket.abort()
-            raise ConnectFailed(f"{url}: no handshake within {OPEN_TIMEOUT_S:g} s") from error
-        except OSError as error:
-            raise ConnectFailed(f"{url}: {error}") from error
+        return await _dial(dialer, url, host=uri.host, port=uri.port, tls=tls)
+
+
+async def _dial(dialer: Dialer, url: str, *, host: str, port: int, tls: ssl.SSLContext | None) -> Link:
+    """Open the connection and wait for the other end's half of the handshake."""
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            await asyncio.get_running_loop().create_connection(lambda: dialer.socket, host, port, ssl=tls)
+            return await dialer.link
+    except TimeoutError as error:
+        dialer.socket.abort()
+        raise ConnectFailed(f"{url}: no handshake within {OPEN_TIMEOUT_S:g} s") from error
+    except OSError as error:
+        raise ConnectFailed(f"{url}: {error}") from error
 
 
 def _login(identity: str, rules: ClientPolicy) -> Headers:

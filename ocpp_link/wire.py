@@ -190,6 +190,12 @@ class WebSocket(asyncio.Protocol):
         self._heard = False
         self._ping_timer = asyncio.get_running_loop().call_later(interval_s, self.keep_alive, interval_s)
 
+    def stop_pings(self) -> None:
+        """Ping the peer no more, and do not cut it off for its silence."""
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
+
     def pause_reading(self, seconds_s: float) -> None:
         """Read nothing for a while: the peer's sending slows down to what TCP lets through."""
         transport = self._transport

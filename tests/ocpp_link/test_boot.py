@@ -8,9 +8,11 @@ import pytest
 
 from ocpp_link.boot import Registration
 from ocpp_link.errors import CallRejected, NotAllowedYetError
+from ocpp_link.profile_book import ProfileBook
 from ocpp_link.station import Station
+from ocpp_link.station_profile import StationProfile
 from ocpp_link.testing import ChargingStation, PlainBody
-from ocpp_link.transport import Server, serve
+from ocpp_link.transport import Policy, Server, serve
 from tests.ocpp_link.csms import TIME, RecordingCsms
 from tests.ocpp_link.lockstep import LockstepClock
 
@@ -46,7 +48,9 @@ def test_a_pending_station_may_send_what_it_was_told_to() -> None:
 
 
 def play(
-    status: list[str], scene: Callable[[Server, ChargingStation, LockstepClock], Awaitable[None]]
+    status: list[str],
+    scene: Callable[[Server, ChargingStation, LockstepClock], Awaitable[None]],
+    policy: Policy | None = None,
 ) -> RecordingCsms:
     csms = RecordingCsms()
 
@@ -59,7 +63,7 @@ def play(
         csms.reaction = boot
         clock = LockstepClock()
         ticking = asyncio.create_task(clock.run())
-        server = await serve("127.0.0.1", 0, handler=csms, clock=clock)
+        server = await serve("127.0.0.1", 0, handler=csms, clock=clock, policy=policy)
         url = f"ws://127.0.0.1:{server.port}/ocpp"
         station = ChargingStation(identity="CS", version="1.6", url=url, clock=clock, body=PlainBody())
         async with asyncio.timeout(20):
@@ -102,6 +106,16 @@ def test_a_station_that_never_booted_is_asked_to_after_a_while() -> None:
     play([], scene)
 
     assert ["BootNotification"] == told
+
+
+def test_a_station_that_would_boot_for_ever_is_not_asked_to() -> None:
+    async def scene(_server: Server, station: ChargingStation, clock: LockstepClock) -> None:
+        await clock.sleep_until(10.0)
+        assert isinstance(station.body, PlainBody)
+        assert [] == station.body.received
+
+    profiles = ProfileBook(overrides={"CS": StationProfile(wait_for_boot=True)})
+    play([], scene, Policy(profiles=profiles))
 
 
 def test_a_station_known_as_accepted_reconnects_without_booting() -> None:

@@ -5,6 +5,7 @@ The certificates beside this file belong to nobody and nothing: they exist for t
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -27,6 +28,7 @@ from ocpp_link.security import (
 )
 from ocpp_link.transport import ClientPolicy, Policy, Server, connect, serve
 from tests.ocpp_link.csms import RecordingCsms
+from tests.ocpp_link.waiting import until
 
 KEY = "0123456789abcdef0123456789abcdef"
 CERTIFICATES = Path(__file__).parent / "certificates"
@@ -257,3 +259,40 @@ def test_a_path_without_a_usable_station_id_is_not_found(path: str) -> None:
         writer.close()
 
     play(Policy(), scene)
+
+
+def test_a_station_that_names_no_id_is_known_by_its_address() -> None:
+    async def scene(server: Server, url: str) -> None:
+        link = await connect(url.replace("/ocpp", ""), identity="ocpp", handler=RecordingCsms())  # type: ignore[arg-type]
+        await until(lambda: "GARAGE" in server.stations)
+        await link.close()
+
+    play(Policy(identity_by_address={"127.0.0.1": "GARAGE", "::1": "GARAGE"}), scene)
+
+
+@pytest.mark.parametrize(("ignore_case", "answer"), [(True, 101), (False, 404)])
+def test_case_may_be_ignored(ignore_case: bool, answer: int) -> None:
+    async def scene(_server: Server, url: str) -> None:
+        assert answer == await refused(url, "cs-0")
+
+    play(Policy(access=AccessList(ACCESS), ignore_case=ignore_case), scene)
+
+
+def test_two_ids_that_differ_in_case_only_are_two_stations() -> None:
+    access = AccessList(dict.fromkeys(("CS", "cs"), StationAccess(profile=0)))
+
+    assert ["CS", "cs", "Cs"] == [access.spelled(each) for each in ("CS", "cs", "Cs")]
+
+
+def test_a_station_beyond_its_message_rate_is_read_more_slowly_and_loses_nothing() -> None:
+    async def scene(server: Server, url: str) -> None:
+        link = await connect(url, identity="CS", handler=RecordingCsms())  # type: ignore[arg-type]
+        began_s = time.monotonic()
+        for number in range(80):
+            link.write_raw(b'[2,"%d","Heartbeat",{}]' % number)
+        for _ in range(3):
+            await link.call("Heartbeat", {})  # what was read already is answered; after that nothing is for a while
+        assert 30 / 100 <= time.monotonic() - began_s  # thirty beyond the fifty that no limit minds
+        await link.close()
+
+    play(Policy(messages_per_s=100.0), scene)

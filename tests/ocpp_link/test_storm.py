@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ocpp_link.errors import ConnectFailed, ConnectionLost
+from ocpp_link.profile_book import ProfileBook
 from ocpp_link.station import Station
+from ocpp_link.station_profile import StationProfile
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.transport import Policy, Server, SystemClock, serve
 from ocpp_link.wire import MAX_UNSENT_BYTES
@@ -151,6 +153,31 @@ def test_a_silent_half_open_connection_is_cut_by_pings() -> None:
             await until(lambda: "dead" not in server.stations)
             assert alive.connected
             await alive.disconnect()
+            await server.close()
+
+    asyncio.run(main())
+
+
+def test_a_model_that_answers_no_pings_is_not_cut_for_it() -> None:
+    async def main() -> None:
+        profiles = ProfileBook(overrides={"before": StationProfile(ping=False)})
+        policy = Policy(ping_interval_s=0.02, profiles=profiles)
+        server = await serve("127.0.0.1", 0, handler=RecordingCsms(), policy=policy)
+        known, model = station(server.port, "before"), station(server.port, "by its boot")
+        model._nameplate["vendor"] = "MENNEKES"
+        other = station(server.port, "other")
+        for each in (known, model, other):
+            await each.connect()
+        await model.boot()
+        for each in (known, model, other):
+            assert each.link is not None
+            each.link._socket._transport.pause_reading()  # type: ignore[union-attr]
+        async with asyncio.timeout(10):
+            await until(lambda: "other" not in server.stations)
+            assert {"before", "by its boot"} == set(server.stations)
+            for each in (known, model):
+                assert each.link is not None
+                each.link._socket.abort()
             await server.close()
 
     asyncio.run(main())
