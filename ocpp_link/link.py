@@ -277,7 +277,10 @@ class Link:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s %s %s", "<" if direction == "in" else ">", self.id, shown(text))
         if self._tap is not None:
-            self._tap(self.id, direction, text)
+            try:
+                self._tap(self.id, direction, text)
+            except Exception:
+                logger.exception("%s: the tap failed", self.id)
 
     def _pump(self) -> None:
         """Write what the machine wants to send, and watch its deadlines."""

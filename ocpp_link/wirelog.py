@@ -4,23 +4,29 @@ Rule 1: the link only hands over texts (`Tap`); nothing is parsed a second time 
 Rule 2: what is written down holds no password and no key, whatever the frame's shape.
 """
 
+import itertools
 import json
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 from ocpp_link import frames
 from ocpp_link.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 Direction = Literal["in", "out"]
 Tap = Callable[[str, Direction, bytes], None]
 """Called with station id, direction as seen from here, and the text."""
 
-_REMEMBERED_CALLS = 64
+_REMEMBERED_CALLS = 20_000
+"""Of all stations: one each way for ten thousand of them. What nobody ever answers is pushed out."""
 _SECRET_KEYS = frozenset({"authorizationkey", "basicauthpassword", "password", "apn password", "securityprofilekey"})
 _SECRET_FIELDS = frozenset({"apnPassword", "basicAuthPassword", "password", "key", "privateKey"})
 MASK = "***"
@@ -60,17 +66,13 @@ class WireLog:
 
     clock: Clock
     sinks: Iterable[Callable[[WireRecord], None]]
-    _calls: dict[str, OrderedDict[str, tuple[str, float]]] = field(default_factory=dict)
+    _calls: OrderedDict[tuple[str, Direction, str], tuple[str, float]] = field(default_factory=OrderedDict)
 
     def __call__(self, station: str, direction: Direction, text: bytes) -> None:
         """Take one text."""
         record = self._read(station, direction, text)
         for sink in self.sinks:
             sink(record)
-
-    def forget(self, station: str) -> None:
-        """Forget the open calls of a station that disconnected."""
-        self._calls.pop(station, None)
 
     def _read(self, station: str, direction: Direction, text: bytes) -> WireRecord:
         frame = frames.parse(text)
@@ -97,14 +99,13 @@ class WireLog:
     def _remember(self, station: str, direction: Direction, frame: frames.Call | frames.Send) -> None:
         if isinstance(frame, frames.Send):
             return
-        calls = self._calls.setdefault(station, OrderedDict())
-        calls[direction + frame.message_id] = (frame.action, self.clock.now_s())
-        if len(calls) > _REMEMBERED_CALLS:
-            calls.popitem(last=False)
+        self._calls[station, direction, frame.message_id] = (frame.action, self.clock.now_s())
+        if len(self._calls) > _REMEMBERED_CALLS:
+            self._calls.popitem(last=False)
 
     def _recall(self, station: str, direction: Direction, message_id: str) -> tuple[str, float | None]:
-        asked = "out" if direction == "in" else "in"
-        known = self._calls.get(station, OrderedDict()).pop(asked + message_id, None)
+        asked: Direction = "out" if direction == "in" else "in"
+        known = self._calls.pop((station, asked, message_id), None)
         return ("", None) if known is None else (known[0], self.clock.now_s() - known[1])
 
 
@@ -170,25 +171,81 @@ def _mask(value: Any) -> Any:
 
 
 class JsonLines:
-    """A sink that appends each record to a file, one JSON object a line.
+    """A sink that appends each record to a file, one JSON object a line; a file that is full is put aside.
+
+    The full file becomes ``NAME.1``, the one before it ``NAME.2`` and so on; the oldest is deleted. What cannot be
+    written (a full disk) is lost and said so once: the connection goes on.
 
     Parameters
     ----------
     path
         Where to append; made if it does not exist.
+    max_bytes
+        When a file is full; ``None``: never.
+    keep
+        How many full files are kept.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
+    def __init__(self, path: Path, *, max_bytes: int | None = None, keep: int = 4) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._file: BinaryIO = path.open("ab", buffering=0)
+        self._written_bytes = path.stat().st_size
+        self._failing = False
 
     def __call__(self, record: WireRecord) -> None:
         """Append one record."""
         line = record._asdict() | {"at": record.at.isoformat()}
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        text = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        try:
+            if self._max_bytes is not None and 0 < self._written_bytes > self._max_bytes - len(text):
+                self._put_aside()
+            self._file.write(text)
+        except OSError as error:
+            if not self._failing:
+                logger.warning("%s: messages are not logged any more: %s", self._path, error)
+            self._failing = True
+        else:
+            self._written_bytes += len(text)
+            self._failing = False
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _put_aside(self) -> None:
+        names = [self._path, *(aside(self._path, number) for number in range(1, self._keep + 1))]
+        for older, newer in reversed(list(pairwise(names))):
+            if older.exists():
+                older.replace(newer)
+        if self._keep == 0:
+            self._path.unlink()
+        self._file.close()
+        self._file = self._path.open("ab", buffering=0)
+        self._written_bytes = 0
+
+
+def aside(path: Path, number: int) -> Path:
+    """Return where the full file before the last ``number`` - 1 ones is kept.
+
+    Examples
+    --------
+    >>> aside(Path("messages.jsonl"), 1).name
+    'messages.jsonl.1'
+    """
+    return path.with_name(f"{path.name}.{number}")
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a log consists of, the oldest first."""
+    numbers = itertools.takewhile(lambda number: aside(path, number).exists(), itertools.count(1))
+    return [*reversed([aside(path, number) for number in numbers]), path]
 
 
 def read_line(line: str) -> WireRecord:

@@ -1,10 +1,11 @@
 """``loadmgr messages``: the wire log of stations, and the catalogue of every OCPP action."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -40,23 +41,49 @@ def messages(
 
 
 def _records(path: Path, *, follow: bool) -> Iterator["WireRecord"]:
+    """Read a log from its oldest file on, and go on where it goes on."""
+    from ocpp_link.wirelog import files_of
+
+    if not path.exists():
+        raise InputError(f"{path}: there is no such log; `loadmgr run SITE --wire-log {path}` writes one")
+    for each in files_of(path)[:-1]:
+        with each.open("rb") as file:
+            yield from _whole_lines(each, file, first=1)
+    while True:
+        with path.open("rb") as file:
+            number = 1
+            while True:
+                put_aside = follow and _put_aside(path, file)  # asked first: what was written before is read below
+                for record in _whole_lines(path, file, first=number):
+                    number += 1
+                    yield record
+                if put_aside:
+                    break
+                if not follow:
+                    return
+                time.sleep(_POLL_S)
+
+
+def _whole_lines(path: Path, file: BinaryIO, *, first: int) -> Iterator["WireRecord"]:
+    """Read every line that is written to its end; a last one that is still being written stays for the next time."""
     from ocpp_link.wirelog import read_line
 
-    with path.open(encoding="utf-8") as file:
-        number = 0
-        while True:
-            line = file.readline()
-            if line.endswith("\n"):
-                number += 1
-                try:
-                    yield read_line(line)
-                except ValueError as error:
-                    raise InputError(f"{path}: line {number}: {error}") from error
-            elif follow:
-                file.seek(file.tell() - len(line.encode()))  # a line that is still being written
-                time.sleep(_POLL_S)
-            else:
-                return
+    number = first
+    while (line := file.readline()).endswith(b"\n"):
+        try:
+            yield read_line(line.decode())
+        except ValueError as error:
+            raise InputError(f"{path}: line {number}: {error}") from error
+        number += 1
+    file.seek(-len(line), os.SEEK_CUR)
+
+
+def _put_aside(path: Path, file: BinaryIO) -> bool:
+    """Return whether the log goes on in another file."""
+    try:
+        return not os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False  # between two files: the next one comes at once
 
 
 def _shown(record: "WireRecord") -> str:

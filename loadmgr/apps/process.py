@@ -25,6 +25,8 @@ from ocpp_link.wirelog import JsonLines, WireLog, WireRecord
 log = logging.getLogger(__name__)
 
 _FRAME_S = 0.5
+_LOG_FILE_BYTES = 64_000_000
+"""Five such files hold a day of a hundred stations or more."""
 
 
 class _Screen:
@@ -63,7 +65,7 @@ class _Watch:
         self._metrics = Metrics()
         self._metrics_port = metrics_port
         self._page: asyncio.Server | None = None
-        self._lines = JsonLines(wire_log) if wire_log is not None else None
+        self._lines = JsonLines(wire_log, max_bytes=_LOG_FILE_BYTES) if wire_log is not None else None
 
     def tap(self, clock: SystemClock) -> WireLog | None:
         sinks: list[Callable[[WireRecord], None]] = [] if self._metrics_port is None else [self._metrics]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from loadmgr.apps.station_run import Plan, run_stations
 from ocpp_link.events import Garbage
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.transport import Policy, SystemClock, serve
-from ocpp_link.wirelog import JsonLines, WireLog
+from ocpp_link.wirelog import JsonLines, WireLog, WireRecord
 from tests.ocpp_link.csms import RecordingCsms
 
 RUNNER = CliRunner()
@@ -109,9 +110,31 @@ def test_the_log_is_read_by_station_and_action(tmp_path: Path) -> None:
     assert ["B", "B"] == [json.loads(line)["station"] for line in of_b.splitlines()]
 
 
+def test_a_log_is_followed_from_file_to_file(tmp_path: Path) -> None:
+    path = tmp_path / "wire.jsonl"
+    lines = JsonLines(path, max_bytes=300)
+
+    def write(number: int) -> None:
+        at = datetime(2024, 1, 17, tzinfo=UTC)
+        lines(WireRecord(at, "CS", "in", "CALL", "Heartbeat", str(number), "", None, "x" * 50))
+
+    write(0)
+    write(1)  # puts the first aside
+    followed = messages_cli._records(path, follow=True)
+    assert ["0", "1"] == [next(followed).message_id for _ in range(2)]
+    for number in (2, 3, 4):
+        write(number)
+        assert str(number) == next(followed).message_id
+    with path.open("a") as file:
+        file.write('{"at": "2024-01-17T')  # still being written
+    assert ["0", "1", "2", "3", "4"][-5:] == [each.message_id for each in messages_cli._records(path, follow=False)]
+    lines.close()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["messages", "--log", "/nowhere/messages.jsonl"],
         ["messages", "--catalogue", "MakeCoffee"],
         ["messages", "--catalogue", "--ocpp", "3.0"],
         ["station", "ws://x", "--ocpp", "3.0"],
