@@ -25,7 +25,7 @@ from loadmgr.control.due import UNANSWERED_CALLS, next_due
 from loadmgr.control.envelope import constant
 from loadmgr.control.escalation import back_in_service, escalation_steps
 from loadmgr.control.evidence import watch_evidence
-from loadmgr.control.failsafe import Step, next_steps
+from loadmgr.control.failsafe import Step, next_steps, standing_profiles
 from loadmgr.control.fold import fold
 from loadmgr.control.formulate import SideLoads, Situation, formulate, is_unknown, look, upper_bound_a
 from loadmgr.control.holding import Holding, settled
@@ -153,6 +153,19 @@ class SiteController:
     def learnt(self, station: StationId, *, at: datetime) -> StationTraits:
         """Return what trying has shown of a station of the site, for a memory that outlives this controller."""
         return learnt_traits(self._state, station, at=at)
+
+    def standing_profiles(self, station: StationId) -> tuple[InstalledProfile, ...]:
+        """Return what this controller installs on a station to stay: the fail-safe of each EVSE, the station maximum.
+
+        Raises
+        ------
+        ValueError
+            If the site has no such station.
+        """
+        record = self._state.stations.get(station)
+        if record is None:
+            raise ValueError(f"station must be one of the site, got {station!r}")
+        return standing_profiles(self._state, record)
 
     # What a decision is made of
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from loadmgr.control.alarm import Alarm
 from loadmgr.control.command import Command
-from loadmgr.control.observation import EvseState
+from loadmgr.control.observation import EvseState, VehicleKnown
 from loadmgr.control.told import Evidence
 from loadmgr.model.ids import CircuitId, EvseId, StationId, TransactionId
 from loadmgr.model.topology import PhaseAmps, PhaseLimits
@@ -70,6 +70,8 @@ class EvseView:
         Why it gets what it gets, in plain words.
     plan : tuple of (datetime, float)
         Current [A per phase] from each instant on.
+    known : VehicleKnown, optional
+        What was found out about its session, for a controller that goes on with it.
     """
 
     evse: EvseId
@@ -87,6 +89,7 @@ class EvseView:
     phases: int | None
     reason: str
     plan: tuple[tuple[datetime, float], ...]
+    known: VehicleKnown | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ Rules
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from loadmgr.composite.store import InstalledProfile
 from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, Urgency
 from loadmgr.control.holding import FailSafeStage
 from loadmgr.control.pending import Purpose
@@ -42,6 +43,15 @@ def next_steps(state: SiteState, station: StationRecord, *, now: datetime, first
     if station.retry_at is not None and now < station.retry_at:
         return
     yield from _steps(state, station, first_id, now)
+
+
+def standing_profiles(state: SiteState, station: StationRecord) -> tuple[InstalledProfile, ...]:
+    """Return what a station is to hold with nobody in control."""
+    failsafes = (
+        InstalledProfile(evse_id=e.number, profile=failsafe_profile(state, state.evses[e.id], station))
+        for e in state.site.evses_of(station.station.id)
+    )
+    return (*failsafes, InstalledProfile(evse_id=0, profile=maximum_profile(state, station)))
 
 
 def quiet_until(station: StationRecord) -> datetime | None:

@@ -24,6 +24,7 @@ from loadmgr.control.observation import (
     LimitChanged,
     Observation,
     PriceUpdated,
+    ProfilesReported,
     SessionDeclared,
     SiteMeterReading,
     StationBooted,
@@ -34,8 +35,10 @@ from loadmgr.control.observation import (
     TransactionEnded,
     TransactionStarted,
     VehicleDeclared,
+    VehicleKnown,
 )
 from loadmgr.control.readings import fold_evse_reading, fold_site_reading
+from loadmgr.control.reported import fold_handed_over
 from loadmgr.control.rung import LeaseForm
 from loadmgr.control.sessions import declare, end_session, from_vehicle, start_session
 from loadmgr.control.settings import ControlSettings
@@ -70,10 +73,7 @@ def fold(state: SiteState, observation: Observation, settings: ControlSettings) 
         case TransactionEnded():
             _fold_end(state, observation)
         case EvseReading():
-            station = known_station(state, observation.station, observation.at)
-            record = None if station is None else _record_read(state, station, observation)
-            if record is not None:
-                fold_evse_reading(state, record, observation, settings)
+            _fold_reading(state, observation, settings)
         case SiteMeterReading():
             fold_site_reading(state, observation)
         case SessionDeclared():
@@ -94,6 +94,8 @@ def fold(state: SiteState, observation: Observation, settings: ControlSettings) 
             fold_composite(state, observation)
         case ForeignProfiles():
             _fold_foreign(state, observation)
+        case ProfilesReported() | VehicleKnown():
+            fold_handed_over(state, observation)
         case _:
             assert_never(observation)
 
@@ -142,6 +144,13 @@ def _record_read(state: SiteState, station: StationRecord, seen: EvseReading) ->
             if _has_transaction(state.evses[evse.id], seen.transaction):
                 return state.evses[evse.id]
     return _record_of(state, station, seen.number, seen.at)
+
+
+def _fold_reading(state: SiteState, seen: EvseReading, settings: ControlSettings) -> None:
+    station = known_station(state, seen.station, seen.at)
+    record = None if station is None else _record_read(state, station, seen)
+    if record is not None:
+        fold_evse_reading(state, record, seen, settings)
 
 
 def _fold_station(

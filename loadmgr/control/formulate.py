@@ -36,7 +36,7 @@ from loadmgr.control.others import cap_of_others
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
 from loadmgr.control.profiles import minimum_a
-from loadmgr.control.readings import TOLD_READINGS
+from loadmgr.control.sessions import TOLD_READINGS
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.control.wishes import alarm_impossible, alarm_late, without_wishes

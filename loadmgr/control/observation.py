@@ -13,6 +13,8 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from loadmgr.control.handed_over import ProfilesReported as ProfilesReported
+from loadmgr.control.handed_over import VehicleKnown as VehicleKnown
 from loadmgr.control.outside import LimitChanged as LimitChanged
 from loadmgr.control.traits import StationTraits as StationTraits
 from loadmgr.model.ids import EvseId, MeterId, StationId, TransactionId
@@ -367,5 +369,7 @@ Observation = (
     | CommandAnswered
     | CompositeReported
     | ForeignProfiles
+    | ProfilesReported
+    | VehicleKnown
 )
 """Every fact that a controller can be told."""

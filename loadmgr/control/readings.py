@@ -21,7 +21,7 @@ from loadmgr.control.obedience import judge, tolerance_a
 from loadmgr.control.observation import EvseReading, SiteMeterReading
 from loadmgr.control.peaks import fold_power
 from loadmgr.control.rung import FORMS
-from loadmgr.control.sessions import adopt_session, max_power_w, restore
+from loadmgr.control.sessions import TOLD_READINGS, adopt_session, max_power_w, restore
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Draw, EvseRecord, MeterRecord, SiteState
 from loadmgr.model.ids import CircuitId
@@ -32,9 +32,6 @@ USED_PHASE_A = 0.5
 
 TELLING_A = 3.0
 """Only a vehicle that draws at least this shows which phases it uses [A]."""
-
-TOLD_READINGS = 2
-"""So many readings of a vehicle that draws tell its phases, and the most that it takes."""
 
 
 def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, settings: ControlSettings) -> None:

@@ -1,10 +1,18 @@
 """Sessions from transactions: begun once, ended once, with what was declared for them or the site's defaults."""
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadmgr.control.energy import Ledger, with_register
-from loadmgr.control.observation import EvseReading, EvseState, SessionDeclared, TransactionStarted, VehicleDeclared
+from loadmgr.control.observation import (
+    EvseReading,
+    EvseState,
+    SessionDeclared,
+    TransactionStarted,
+    VehicleDeclared,
+    VehicleKnown,
+)
 from loadmgr.control.rung import LeaseForm
 from loadmgr.control.state import Charging, EndedSession, EvseRecord, SiteState, StationRecord
 from loadmgr.model.ids import TransactionId
@@ -19,6 +27,10 @@ DECLARATION_KEPT_S = 900
 
 RESUMED_S = 900
 """Within this time a new transaction with the same id token goes on with the session before [s]."""
+
+
+TOLD_READINGS = 2
+"""So many readings of a vehicle that draws tell its phases, and the most that it takes."""
 
 
 def start_session(state: SiteState, record: EvseRecord, station: StationRecord, seen: TransactionStarted) -> None:
@@ -186,6 +198,42 @@ def _go_on(record: EvseRecord, charging: Charging, *, at: datetime) -> None:
     charging.vehicle, charging.source = old.vehicle, old.source
     if old.need is not None:
         charging.need = less(old.need, old.ledger.delivered_wh)
+
+
+def take_known(state: SiteState, record: EvseRecord, seen: VehicleKnown) -> None:
+    """Take over what was found out about the running session; phases that the EVSE lacks are passed over."""
+    charging = record.charging
+    if charging is None or charging.transaction != seen.transaction:
+        return
+    if seen.delivered_wh is not None:
+        charging.ledger = replace(charging.ledger, delivered_wh=max(0.0, seen.delivered_wh))
+    if seen.phases and set(seen.phases) <= set(range(len(record.evse.phases))):
+        record.phases_seen = tuple(sorted(set(seen.phases)))
+        record.holding.touched()
+    if seen.accepts_a is not None:
+        record.accepts_a, record.accepts_since = max(0.0, seen.accepts_a), seen.accepts_since or seen.at
+    if seen.told:
+        record.telling_readings = max(record.telling_readings, TOLD_READINGS)
+    record.on_since, record.off_since = seen.on_since or record.on_since, seen.off_since or record.off_since
+    state.triggers.append(f"{record.evse.id}: what is known of its session")
+
+
+def what_is_known(record: EvseRecord, at: datetime) -> VehicleKnown | None:
+    """Return what was found out about the running session, for a controller that goes on with it."""
+    if record.charging is None:
+        return None
+    return VehicleKnown(
+        at=at,
+        evse=record.evse.id,
+        transaction=record.charging.transaction,
+        delivered_wh=record.charging.ledger.delivered_wh,
+        phases=record.phases_seen,
+        accepts_a=record.accepts_a,
+        accepts_since=record.accepts_since,
+        told=record.telling_readings >= TOLD_READINGS,
+        on_since=record.on_since,
+        off_since=record.off_since,
+    )
 
 
 def less(need: EnergyNeed, delivered_wh: float) -> EnergyNeed:

@@ -8,6 +8,7 @@ from loadmgr.control.assumption import Assumed, standing_of
 from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteView
 from loadmgr.control.formulate import Situation
 from loadmgr.control.readings import on_phases
+from loadmgr.control.sessions import what_is_known
 from loadmgr.control.state import Charging, EvseRecord
 from loadmgr.control.station_view import outside_views, station_view
 from loadmgr.control.words import Context, full_by, reason_of, w_per_a_of
@@ -52,6 +53,7 @@ def _evse_view(context: Context, record: EvseRecord, assumed: Assumed) -> EvseVi
         phases=None if record.phases_seen is None else len(record.phases_seen),
         reason=reason_of(context, record),
         plan=planned,
+        known=what_is_known(record, context.now),
     )
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "SessionDefaults",
     "SiteFile",
     "check_site",
+    "check_values",
     "find_site",
     "json_schema",
     "load_site",
@@ -59,6 +60,13 @@ def check_site(path: str | Path) -> "SiteCheck":
     from loadmgr.site_file.load import check_site as check
 
     return check(find_site(path))
+
+
+def check_values(value: object, *, name: str) -> "SiteCheck":
+    """Return a site that came as plain values, such as JSON, with every fault and its path in them."""
+    from loadmgr.site_file.load import check_values as check
+
+    return check(value, name=name)
 
 
 def json_schema() -> dict[str, Any]:

@@ -134,6 +134,36 @@ def read_document(path: Path) -> Document:
     return document
 
 
+def document_of(value: object) -> Document:
+    """Return plain values, such as parsed JSON, as a document; the n-th value of it stands in line n.
+
+    Empty keys are flaws here too, so that both ways in take the same.
+    """
+    document = Document()
+    document.value = _placed(value, (), document)
+    if not isinstance(document.value, dict):
+        document.flaws.append(Flaw(1, 1, "is not a mapping of keys", "a site begins with `schema: loadmgr/v1`"))
+    return document
+
+
+def _placed(value: Any, path: PathKey, document: Document) -> Any:
+    line = len(document._places) + 1
+    raw = None if isinstance(value, dict | list) else str(value)
+    document._places[path] = _Place((line, 1), (line, 1), raw)
+    if isinstance(value, list):
+        return [_placed(item, (*path, index), document) for index, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    out: dict[str, Any] = {}
+    for key, inner in value.items():
+        if inner is None:
+            document.empties.add((*path, key))
+            document.flaws.append(Flaw(line, 1, f"key {key} is empty", "write its value, or remove the key"))
+        else:
+            out[key] = _placed(inner, (*path, key), document)
+    return out
+
+
 def _flaw_of(error: MarkedYAMLError, text: str) -> Flaw:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)

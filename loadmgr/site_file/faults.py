@@ -8,12 +8,13 @@ from loadmgr.site_file.document import Document, PathKey
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One fault or warning; line and column count from 1."""
+    """One fault or warning; line and column count from 1, and ``path`` is the place in the document's values."""
 
     line: int
     column: int
     text: str
     advice: str
+    path: PathKey = field(default=(), compare=False)
 
     def shown(self, path: Path | str, prefix: str = "") -> str:
         """Return the line that a person or an editor reads; one line, whatever the file holds."""
@@ -39,6 +40,6 @@ class FaultList:
 
     def _note(self, into: list[Fault], path: PathKey, text: str, advice: str, *, at_key: bool) -> None:
         line, column = self.document.place(path, at_key=at_key)
-        fault = Fault(line, column, text, advice)
+        fault = Fault(line, column, text, advice, path)
         if fault not in into:
             into.append(fault)

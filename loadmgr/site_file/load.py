@@ -10,7 +10,7 @@ from loadmgr.model.ids import StationId
 from loadmgr.model.proof import StationProof
 from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, PvPlant, Site, Timing
 from loadmgr.site_file import circuits, electrical, places
-from loadmgr.site_file.document import Document, PathKey, read_document
+from loadmgr.site_file.document import Document, PathKey, document_of, read_document
 from loadmgr.site_file.equipment import build_batteries, build_cabinets
 from loadmgr.site_file.faults import Fault, FaultList
 from loadmgr.site_file.likeness import nearest
@@ -45,10 +45,22 @@ def check_site(path: Path) -> SiteCheck:
         document = read_document(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return _checked(path, document, folder=path.parent)
+
+
+def check_values(value: object, *, name: str) -> SiteCheck:
+    """Read the content of a site file that came as plain values, such as JSON; each fault has its path in them.
+
+    It may name no files: whoever sends it would read those of this machine.
+    """
+    return _checked(Path(name), document_of(value), folder=None)
+
+
+def _checked(path: Path, document: Document, *, folder: Path | None) -> SiteCheck:
     faults = FaultList(document)
     if document.flaws:
         faults.faults += [Fault(flaw.line, flaw.column, flaw.text, flaw.advice) for flaw in document.flaws]
-    site_file = _read(path, document, faults) if isinstance(document.value, dict) else None
+    site_file = _read(path, document, faults, folder) if isinstance(document.value, dict) else None
     return SiteCheck(
         path=path,
         site_file=None if faults.faults else site_file,
@@ -73,8 +85,10 @@ def load_site(path: Path) -> SiteFile:
     return check.site_file
 
 
-def _read(path: Path, document: Document, faults: FaultList) -> SiteFile | None:
-    parts = replace(read_parts(document, faults), proofs=_proofs(path, faults))
+def _read(path: Path, document: Document, faults: FaultList, folder: Path | None) -> SiteFile | None:
+    parts = read_parts(document, faults)
+    if folder is not None:
+        parts = replace(parts, proofs=_proofs(path, faults))
     circuits.check_tree(parts, faults)
     circuits.check_limits(parts, faults)
     circuits.check_continuous(parts, faults)
@@ -84,7 +98,7 @@ def _read(path: Path, document: Document, faults: FaultList) -> SiteFile | None:
     places.check_zero_ok(parts, faults)
     if parts.site is None or not _site_is_sound(parts.site, faults):
         return None
-    reading = Reading(site=parts.site, folder=path.parent, faults=faults)
+    reading = Reading(site=parts.site, folder=folder, faults=faults)
     tariff = None if parts.tariff is None else build_tariff(parts.tariff, reading)
     building = build_building(parts, reading)
     plants, profiles = build_pv(parts, reading)

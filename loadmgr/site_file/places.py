@@ -14,7 +14,10 @@ from loadmgr.site_file.likeness import listed, suggestion
 from loadmgr.site_file.parts import Parts, Placed, is_whole
 from loadmgr.site_file.schema import IDENTITY, EvsePart, StationPart
 
-_RANGE = re.compile(r"(?P<word>.*?)(?P<first>\d+)\.\.(?P<again>.*?)(?P<last>\d+)")
+_RANGE = re.compile(r"(?P<word>.*?)(?P<first>\d{1,9})\.\.(?P<again>.*?)(?P<last>\d{1,9})")
+
+LONGEST_RANGE = 2000
+"""More EVSEs than hang on one circuit anywhere: a range beyond it is a slip of the finger."""
 
 
 def expand_range(written: str) -> list[str] | None:
@@ -29,6 +32,8 @@ def expand_range(written: str) -> list[str] | None:
         return [written]
     match = _RANGE.fullmatch(written)
     if match is None or match["again"] not in (match["word"], "") or int(match["last"]) < int(match["first"]):
+        return None
+    if int(match["last"]) - int(match["first"]) >= LONGEST_RANGE:
         return None
     width = len(match["first"]) if match["first"].startswith("0") else 0
     return [f"{match['word']}{n:0{width}}" for n in range(int(match["first"]), int(match["last"]) + 1)]
@@ -62,9 +67,8 @@ def _mentions(parts: Parts, faults: FaultList) -> Iterator[tuple[PathKey, str, s
             path = (*placed.path, "evses", index)
             ids = expand_range(written)
             if ids is None:
-                faults.add(
-                    path, f"{written!r} is not a range of EVSEs", "write first and last with the same word: A1..A7"
-                )
+                advice = "write first and last with the same word, and not too far apart: A1..A7"
+                faults.add(path, f"{written!r} is not a range of EVSEs", advice)
             for evse in ids or ():
                 yield path, placed.part.id, evse
 

@@ -74,9 +74,12 @@ def _base(part: TariffPart, reading: Reading) -> Tariff | None:
     if part.energy is not None:
         energy = _rate(part.energy, ("tariff", "energy"), reading)
         return None if energy is None else Tariff(time_zone=site.timezone, currency=site.currency, energy=energy)
+    file = reading.file(str(part.urdb), ("tariff", "urdb"))
+    if file is None:
+        return None
     try:
         return read_urdb(
-            reading.folder / str(part.urdb),
+            file,
             time_zone=site.timezone,
             currency=site.currency,
             holidays=reading.holidays,
@@ -163,8 +166,11 @@ def _time_of_use(part: RatePart, periods: list[PeriodPart], path: PathKey, readi
 
 def _dynamic(part: RatePart, path: PathKey, reading: Reading) -> Rate | None:
     assert part.series is not None
+    file = reading.file(part.series, (*path, "series"))
+    if file is None:
+        return None
     try:
-        table = read_series(reading.folder / part.series, tuple(_PRICE_COLUMNS))
+        table = read_series(file, tuple(_PRICE_COLUMNS))
         column, values = next(iter(table.columns.items()))
         per_kwh = [value * _PRICE_COLUMNS[column] for value in values]
         if part.repeat is None:

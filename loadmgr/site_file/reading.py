@@ -5,16 +5,20 @@ from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from loadmgr.site_file.document import PathKey
 from loadmgr.site_file.faults import FaultList
 from loadmgr.site_file.schema import SitePart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One reading of one file; files that it names count from ``folder``; ``holidays`` are those of the tariff."""
+    """One reading of one file; ``holidays`` are those of the tariff.
+
+    Files that it names count from ``folder``; where that is ``None`` the site came from afar and may name none.
+    """
 
     site: SitePart
-    folder: Path
+    folder: Path | None
     faults: FaultList
     holidays: frozenset[date] = frozenset()
 
@@ -22,3 +26,10 @@ class Reading:
     def zone(self) -> ZoneInfo:
         """The zone of the site."""
         return ZoneInfo(self.site.timezone)
+
+    def file(self, name: str, path: PathKey) -> Path | None:
+        """Return where a file lies that the site names; ``None`` with a fault noted where it may name none."""
+        if self.folder is not None:
+            return self.folder / name
+        self.faults.add(path, f"names a file, {name[:80]}", "a site that is sent names no files: write the values out")
+        return None

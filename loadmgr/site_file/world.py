@@ -71,10 +71,11 @@ def build_pv(parts: Parts, reading: Reading) -> tuple[tuple[PvPlant, ...], tuple
 
 
 def _cycles(name: str | None, columns: Sequence[str], path: PathKey, reading: Reading) -> list[LocalCycle] | None:
-    if name is None:
+    file = None if name is None else reading.file(name, path)
+    if file is None:
         return None
     try:
-        table = read_series(reading.folder / name, columns, every=True)
+        table = read_series(file, columns, every=True)
         return [as_cycle(table, table.columns[column], time_zone=reading.site.timezone) for column in columns]
     except InputError as error:
         reading.faults.add(path, str(error), "mend the file, or name another")
@@ -85,8 +86,8 @@ def build_demo(part: DemoPart, reading: Reading, *, stations: set[StationId] | N
     """Return the simulated world, or ``None`` with its faults noted; ``stations`` is ``None`` if not all are known."""
     faults = reading.faults
     noted = len(faults.faults)
-    sessions = reading.folder / part.sessions
-    if not sessions.is_file():
+    sessions = reading.file(part.sessions, ("demo", "sessions"))
+    if sessions is not None and not sessions.is_file():
         faults.add(
             ("demo", "sessions"), f"there is no file {sessions}", "the path counts from the folder of the site file"
         )
@@ -103,4 +104,6 @@ def build_demo(part: DemoPart, reading: Reading, *, stations: set[StationId] | N
             faults.add(("demo", "rude", index, "station"), f"there is no station {one.station}", advice)
         station = StationId(one.station)
         rude.append(RudeStation(station=station, behaviour=one.behaviour, at_s=int(one.at), for_s=int(one.duration)))
-    return None if len(faults.faults) > noted else Demo(sessions=sessions, start=start, rude=tuple(rude))
+    if sessions is None or len(faults.faults) > noted:
+        return None
+    return Demo(sessions=sessions, start=start, rude=tuple(rude))
