@@ -48,20 +48,20 @@ class Metrics:
         return "\n".join([*self._lines(connections, mends), ""])
 
     def _lines(self, connections: int, mends: Mapping[str, int]) -> Iterator[str]:
-        yield from _family("ocpp_connections", "gauge", "Stations that are connected.", [({}, connections)])
-        yield from _family(
+        yield from family("ocpp_connections", "gauge", "Stations that are connected.", [({}, connections)])
+        yield from family(
             "ocpp_frames_total",
             "counter",
             "Frames by direction, type and action.",
             [({"direction": d, "type": k, "action": a}, n) for (d, k, a), n in sorted(self._frames.items())],
         )
-        yield from _family(
+        yield from family(
             "ocpp_errors_total",
             "counter",
             "Error answers by direction, action and code.",
             [({"direction": d, "action": a, "code": c}, n) for (d, a, c), n in sorted(self._errors.items())],
         )
-        yield from _family(
+        yield from family(
             "ocpp_repairs_total",
             "counter",
             "Repairs of what stations sent, by name.",
@@ -73,20 +73,22 @@ class Metrics:
             labels = {"caller": caller, "action": action}
             for bound_s in _BUCKETS_S:
                 counted = self._took_buckets[caller, action, bound_s]
-                yield _sample("ocpp_answer_seconds_bucket", labels | {"le": f"{bound_s:g}"}, counted)
-            yield _sample("ocpp_answer_seconds_bucket", labels | {"le": "+Inf"}, count)
-            yield _sample("ocpp_answer_seconds_sum", labels, round(float(self._took_sum_s[caller, action]), 6))
-            yield _sample("ocpp_answer_seconds_count", labels, count)
+                yield sample("ocpp_answer_seconds_bucket", labels | {"le": f"{bound_s:g}"}, counted)
+            yield sample("ocpp_answer_seconds_bucket", labels | {"le": "+Inf"}, count)
+            yield sample("ocpp_answer_seconds_sum", labels, round(float(self._took_sum_s[caller, action]), 6))
+            yield sample("ocpp_answer_seconds_count", labels, count)
 
 
-def _family(name: str, kind: str, text: str, samples: Iterable[tuple[dict[str, str], float]]) -> Iterator[str]:
+def family(name: str, kind: str, text: str, samples: Iterable[tuple[dict[str, str], float]]) -> Iterator[str]:
+    """Yield the lines of a metric: what it is, and a sample for each set of labels."""
     yield f"# HELP {name} {text}"
     yield f"# TYPE {name} {kind}"
     for labels, value in samples:
-        yield _sample(name, labels, value)
+        yield sample(name, labels, value)
 
 
-def _sample(name: str, labels: Mapping[str, str], value: float) -> str:
+def sample(name: str, labels: Mapping[str, str], value: float) -> str:
+    """Return one line of a metric."""
     inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
     return f"{name}{{{inside}}} {value}" if inside else f"{name} {value}"
 

@@ -17,6 +17,7 @@ from loadmgr.apps import (
     messages_cli,
     plan_cli,
     run_cli,
+    serve_cli,
     simulate_cli,
     size_cli,
     station_cli,
@@ -43,6 +44,8 @@ app.add_typer(data_cli.app, name="data")
 app.command("composite")(composite_cli.composite)
 app.command("station")(station_cli.station)
 app.command("messages")(messages_cli.messages)
+app.command("serve")(serve_cli.serve)
+app.add_typer(serve_cli.tokens, name="token")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
@@ -59,6 +62,11 @@ def _root(
     """Hold the options that come before a verb."""
 
 
+def extra_of(module: str | None) -> str:
+    """Return the extra that installs a module."""
+    return {"fastapi": "service", "starlette": "service", "uvicorn": "service"}.get(module or "", "demo")
+
+
 def main() -> None:
     """Run the command line; an expected fault is one line on standard error and exit status 2."""
     try:
@@ -67,7 +75,8 @@ def main() -> None:
         typer.echo(f"loadmgr: {error}", err=True)
         sys.exit(EXIT_BAD_INPUT)
     except ModuleNotFoundError as error:
-        typer.echo(f"loadmgr: {error.name} is not installed: pip install 'loadmgr[demo]'", err=True)
+        extra = extra_of(error.name)
+        typer.echo(f"loadmgr: {error.name} is not installed: pip install 'loadmgr[{extra}]'", err=True)
         sys.exit(EXIT_BAD_INPUT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

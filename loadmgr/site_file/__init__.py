@@ -19,6 +19,8 @@ from loadmgr.site_file.values import (
 )
 
 if TYPE_CHECKING:
+    from loadmgr.model.tariff import Tariff
+    from loadmgr.site_file.faults import Fault
     from loadmgr.site_file.load import SiteCheck
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "SessionDefaults",
     "SiteFile",
     "check_site",
+    "check_tariff",
     "check_values",
     "find_site",
     "json_schema",
@@ -67,6 +70,13 @@ def check_values(value: object, *, name: str) -> "SiteCheck":
     from loadmgr.site_file.load import check_values as check
 
     return check(value, name=name)
+
+
+def check_tariff(value: object, *, time_zone: str, currency: str) -> "tuple[Tariff | None, tuple[Fault, ...]]":
+    """Return a tariff that came as plain values, with every fault and its path in them."""
+    from loadmgr.site_file.load import check_tariff as check
+
+    return check(value, time_zone=time_zone, currency=currency)
 
 
 def json_schema() -> dict[str, Any]:

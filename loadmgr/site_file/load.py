@@ -8,13 +8,14 @@ from zoneinfo import available_timezones
 from loadmgr.errors import InputError, SiteFileError
 from loadmgr.model.ids import StationId
 from loadmgr.model.proof import StationProof
+from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, PvPlant, Site, Timing
 from loadmgr.site_file import circuits, electrical, places
 from loadmgr.site_file.document import Document, PathKey, document_of, read_document
 from loadmgr.site_file.equipment import build_batteries, build_cabinets
 from loadmgr.site_file.faults import Fault, FaultList
 from loadmgr.site_file.likeness import nearest
-from loadmgr.site_file.parts import Parts, is_whole, read_parts
+from loadmgr.site_file.parts import Parts, is_whole, read_parts, read_tariff
 from loadmgr.site_file.proofs import proofs_path, read_proofs
 from loadmgr.site_file.rates import build_tariff
 from loadmgr.site_file.reading import Reading
@@ -54,6 +55,19 @@ def check_values(value: object, *, name: str) -> SiteCheck:
     It may name no files: whoever sends it would read those of this machine.
     """
     return _checked(Path(name), document_of(value), folder=None)
+
+
+def check_tariff(value: object, *, time_zone: str, currency: str) -> tuple[Tariff | None, tuple[Fault, ...]]:
+    """Read the section ``tariff`` of a site file that came alone as plain values; it may name no files."""
+    document = document_of({"tariff": value})
+    faults = FaultList(document)
+    faults.faults += [Fault(flaw.line, flaw.column, flaw.text, flaw.advice) for flaw in document.flaws]
+    part = read_tariff(document, faults)
+    tariff = None
+    if part is not None:
+        site = SitePart(name="tariff", timezone=time_zone, currency=currency)
+        tariff = build_tariff(part, Reading(site=site, folder=None, faults=faults))
+    return (None if faults.faults else tariff), tuple(sorted(faults.faults))
 
 
 def _checked(path: Path, document: Document, *, folder: Path | None) -> SiteCheck:

@@ -83,12 +83,17 @@ def read_parts(document: Document, faults: FaultList) -> Parts:
         timing=_section(document, faults, "timing", schema.TimingPart, default={}),
         session_defaults=_optional(document, faults, "session_defaults", schema.SessionDefaultsPart),
         listen=_optional(document, faults, "listen", schema.ListenPart),
-        tariff=_section(document, faults, "tariff", TariffPart),
+        tariff=read_tariff(document, faults),
         pv=_members(document, faults, "pv", schema.PvPart),
         batteries=_members(document, faults, "batteries", schema.BatteryPart),
         cabinets=_members(document, faults, "cabinets", schema.CabinetPart),
         demo=None if document.get("demo") is None else _section(document, faults, "demo", schema.DemoPart),
     )
+
+
+def read_tariff(document: Document, faults: FaultList) -> TariffPart | None:
+    """Return the typed tariff of a document and note its faults."""
+    return _section(document, faults, "tariff", TariffPart)
 
 
 def is_whole(placed: Sequence[Placed[Any]], section: str, document: Document) -> bool:

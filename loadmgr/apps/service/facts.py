@@ -84,7 +84,7 @@ def facts_of(request: ScheduleRequest, site: Site, *, at: datetime) -> Facts:
     reading = _Reading(request, site, at)
     stations = reading.stations()
     sessions = reading.sessions()
-    holding = reading.holding(stations)
+    holding = tuple(reading.holding(stations))
     after = [*reading.evse_readings(), *reading.meter_readings(), *reading.limits(), *reading.prices()]
     if reading.faults:
         raise invalid(reading.faults)
@@ -98,7 +98,7 @@ def facts_of(request: ScheduleRequest, site: Site, *, at: datetime) -> Facts:
         at=at,
         versions=reading.versions,
         before=tuple(before),
-        holding=tuple(holding),
+        holding=holding,
         after=tuple(sorted([*after, *gone], key=lambda o: o.at)),
         sessions=reading.session_of,
     )

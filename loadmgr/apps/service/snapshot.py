@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from loadmgr.allocation.options import Policy
 
 Version = Literal["1.6", "2.0.1", "2.1"]
-Identity = Annotated[str, StringConstraints(min_length=1, max_length=120)]
+Identity = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Amps = Annotated[float, Field(ge=0.0, le=10_000.0, allow_inf_nan=False)]
 Watts = Annotated[float, Field(ge=0.0, le=1e9, allow_inf_nan=False)]
 WattHours = Annotated[float, Field(ge=0.0, le=1e9, allow_inf_nan=False)]
@@ -43,24 +43,24 @@ class StationFact(Strict):
     """A station and what it holds."""
 
     id: Identity
-    ocpp_version: Version | None = Field(None, description="Default: the request's, else the site's, else 1.6.")
+    ocpp_version: Version | None = Field(default=None, description="Default: the request's, else the site's, else 1.6.")
     connected: bool = True
     installed_profiles: list[InstalledFact] | None = Field(
-        None,
+        default=None,
         max_length=1000,
         description="Every charging profile on it, also those that others set. Left out: nobody knows, so each EVSE of "
         "it counts with its installed maximum, and the answer begins with setting its fail-safe.",
     )
-    max_stack_level: int | None = Field(None, ge=0, le=1_000_000)
-    rate_units: list[Literal["A", "W"]] | None = Field(None, min_length=1, max_length=2)
-    max_periods: int | None = Field(None, ge=1, le=100_000)
-    max_profiles: int | None = Field(None, ge=1, le=100_000)
+    max_stack_level: int | None = Field(default=None, ge=0, le=1_000_000)
+    rate_units: list[Literal["A", "W"]] | None = Field(default=None, min_length=1, max_length=2)
+    max_periods: int | None = Field(default=None, ge=1, le=100_000)
+    max_profiles: int | None = Field(default=None, ge=1, le=100_000)
 
 
 class VehicleFact(Strict):
     """What a vehicle can take."""
 
-    phases: int | None = Field(None, ge=1, le=3)
+    phases: int | None = Field(default=None, ge=1, le=3)
     min_a: Amps | None = None
     max_a: Amps | None = None
     max_w: Watts | None = None
@@ -69,7 +69,7 @@ class VehicleFact(Strict):
 class MemoryFact(Strict):
     """What was found out about a session, as the last answer gave it back."""
 
-    phases: list[Annotated[int, Field(ge=0, le=2)]] | None = Field(None, min_length=1, max_length=3)
+    phases: list[Annotated[int, Field(ge=0, le=2)]] | None = Field(default=None, min_length=1, max_length=3)
     accepts_a: Amps | None = None
     accepts_since: AwareDatetime | None = None
     told: bool = False
@@ -82,16 +82,17 @@ class SessionFact(Strict):
 
     evse: Identity
     transaction_id: Annotated[int, Field(ge=0, lt=2**63)] | Identity
-    started: AwareDatetime | None = Field(None, description="Default: now.")
+    started: AwareDatetime | None = Field(default=None, description="Default: now.")
     id_token: Identity | None = None
-    departure: AwareDatetime | None = Field(None, description="Left out: the site's usual stay.")
+    departure: AwareDatetime | None = Field(default=None, description="Left out: the site's usual stay.")
     wanted_wh: WattHours | None = Field(
-        None, description="Energy for the whole session, that delivered already included. Left out: the site's default."
+        default=None,
+        description="Energy of the whole session, with what is delivered. Left out: the site's default.",
     )
-    must_wh: WattHours = Field(0.0, description="Share of it that goes before what anybody else merely wants.")
-    full_wh: WattHours | None = Field(None, description="What it can take in all when there is room to spare.")
+    must_wh: WattHours = Field(default=0.0, description="Share of it that goes before what anybody else merely wants.")
+    full_wh: WattHours | None = Field(default=None, description="What it can take in all when there is room to spare.")
     delivered_wh: WattHours = 0.0
-    priority: int = Field(0, ge=-1000, le=1000)
+    priority: int = Field(default=0, ge=-1000, le=1000)
     vehicle: VehicleFact | None = None
     memory: MemoryFact | None = None
 
@@ -100,20 +101,20 @@ class EvseReadingFact(Strict):
     """What an EVSE measured: one of currents per phase, a current, a power."""
 
     evse: Identity
-    at: AwareDatetime | None = Field(None, description="Default: now.")
+    at: AwareDatetime | None = Field(default=None, description="Default: now.")
     currents_a: tuple[Amps | None, Amps | None, Amps | None] | None = Field(
-        None, description="On the station's own L1, L2, L3."
+        default=None, description="On the station's own L1, L2, L3."
     )
-    current_a: Amps | None = Field(None, description="The highest of its phases.")
+    current_a: Amps | None = Field(default=None, description="The highest of its phases.")
     power_w: Watts | None = None
-    state_of_charge_ratio: float | None = Field(None, ge=0.0, le=1.0)
+    state_of_charge_ratio: float | None = Field(default=None, ge=0.0, le=1.0)
 
 
 class MeterReadingFact(Strict):
     """What a meter of the site measured; import is positive."""
 
     meter: Identity
-    at: AwareDatetime | None = Field(None, description="Default: now.")
+    at: AwareDatetime | None = Field(default=None, description="Default: now.")
     currents_a: tuple[
         Annotated[float, Field(ge=-10_000.0, le=10_000.0)],
         Annotated[float, Field(ge=-10_000.0, le=10_000.0)],
@@ -137,7 +138,7 @@ class PricesFact(Strict):
 
     times: list[AwareDatetime] = Field(min_length=1, max_length=10_000)
     per_kwh: list[Price] = Field(min_length=1, max_length=10_000)
-    end: AwareDatetime | None = Field(None, description="Where the last price ends; left out: never.")
+    end: AwareDatetime | None = Field(default=None, description="Where the last price ends; left out: never.")
 
 
 class ScheduleRequest(Strict):
@@ -147,16 +148,16 @@ class ScheduleRequest(Strict):
         description="The content of a site file as JSON (`loadmgr schema` prints its JSON Schema), or the name of a "
         "site that this service was started with."
     )
-    at: AwareDatetime | None = Field(None, description="Default: the service's clock.")
-    ocpp_version: Version | None = Field(None, description="Of stations that do not say.")
+    at: AwareDatetime | None = Field(default=None, description="Default: the service's clock.")
+    ocpp_version: Version | None = Field(default=None, description="Of stations that do not say.")
     stations: list[StationFact] | None = Field(
-        None,
+        default=None,
         max_length=MOST_EVSES,
         description="Left out: every station of the site is connected and nobody knows what it holds. A station that "
         "is missing in the list was never seen.",
     )
     assume_failsafe: bool = Field(
-        False,  # noqa: FBT003 - a default
+        default=False,
         description="Take it on the caller's word that stations whose profiles are not given hold the fail-safe that "
         "this service sets. Wrong, a vehicle that plugs in may trip a fuse.",
     )
@@ -165,18 +166,18 @@ class ScheduleRequest(Strict):
     meter_readings: list[MeterReadingFact] = Field(default_factory=list, max_length=MOST_READINGS)
     limits: list[LimitFact] = Field(default_factory=list, max_length=1000)
     tariff: dict[str, Any] | None = Field(
-        None, description="The section `tariff` of a site file, in place of the site's own."
+        default=None, description="The section `tariff` of a site file, in place of the site's own."
     )
     prices: PricesFact | None = None
     policy: Policy | None = None
     budget_ms: int = Field(
-        5000,
+        default=5000,
         ge=1,
         le=60_000,
         description="How long may be computed [ms]. What is not ready by then is answered by water-filling, which "
         "keeps every limit and looks at no price.",
     )
     dry_run: bool = Field(
-        False,  # noqa: FBT003 - a default
-        description="Nothing is remembered of this request: neither for its idempotency key nor in the audit.",
+        default=False,
+        description="Nothing is remembered of this request: its idempotency key is free afterwards.",
     )

@@ -1,0 +1,169 @@
+"""``loadmgr serve`` behind its command: a real clock, a listening socket, the log."""
+
+import ipaddress
+import logging
+import os
+import ssl
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from rich.console import Console
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from loadmgr.apps.service.app import create_app
+from loadmgr.apps.service.json_log import JsonLines
+from loadmgr.apps.service.rates import Rate
+from loadmgr.apps.service.service import Service, build_service
+from loadmgr.apps.service.tables import IN_MEMORY
+from loadmgr.apps.service.tokens import Role
+from loadmgr.errors import InputError
+from loadmgr.site_file import SiteFile
+
+log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 1000
+KEEP_ALIVE_S = 30
+LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]", "::1"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where and how a service listens."""
+
+    host: str
+    port: int
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    plain_http: bool = False
+    is_open: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """What a URL of it begins with."""
+        return "http" if self.tls_cert is None else "https"
+
+
+def run_service(
+    sites: Mapping[str, SiteFile],
+    listening: Listening,
+    *,
+    database: str | None,
+    rate_per_s: float,
+    workers: int | None,
+    json_log: bool,
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises
+    ------
+    InputError
+        If tokens would travel in the clear, or anybody could ask.
+    JournalError
+        If the database cannot be opened.
+    OSError
+        If the port or a certificate cannot be opened.
+    """
+    check_listening(listening)
+    set_up_log(as_json=json_log)
+    rate = Rate(per_s=rate_per_s, burst=max(1, round(rate_per_s * 4)))
+    service = build_service(
+        sites, now=now_utc, database=database or IN_MEMORY, is_open=listening.is_open, rate=rate, workers=workers
+    )
+    _say_hello(service, listening, lasting=database is not None)
+    try:
+        uvicorn.Server(server_config(create_app(service), listening)).run()
+    finally:
+        service.close()
+
+
+def check_listening(listening: Listening) -> None:
+    """Refuse what would let anybody in, or tokens be read on the way.
+
+    Raises
+    ------
+    InputError
+    """
+    if (listening.tls_cert is None) != (listening.tls_key is None):
+        raise InputError("--tls-cert and --tls-key go together: give both")
+    if listening.tls_client_ca is not None and listening.tls_cert is None:
+        raise InputError("--tls-client-ca needs --tls-cert and --tls-key")
+    for path in (listening.tls_cert, listening.tls_key, listening.tls_client_ca):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path}: there is no such file")
+    if is_loopback(listening.host):
+        return
+    if listening.is_open:
+        raise InputError(f"--open is for the loopback address alone, not for {listening.host}: make a token instead")
+    if listening.tls_cert is None and not listening.plain_http:
+        raise InputError(
+            f"{listening.host} is beyond this machine, and tokens would travel in the clear: give --tls-cert and "
+            "--tls-key, or --plain-http where a proxy in front has TLS"
+        )
+
+
+def server_config(app: FastAPI, listening: Listening) -> uvicorn.Config:
+    """Return how the server runs."""
+    if listening.is_open:
+        # A page elsewhere could have a browser ask a service without tokens under a name of its own (DNS rebinding).
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES)
+    ca = listening.tls_client_ca
+    return uvicorn.Config(
+        app,
+        host=listening.host,
+        port=listening.port,
+        ssl_certfile=None if listening.tls_cert is None else str(listening.tls_cert),
+        ssl_keyfile=None if listening.tls_key is None else str(listening.tls_key),
+        ssl_ca_certs=None if ca is None else str(ca),
+        ssl_cert_reqs=ssl.CERT_NONE if ca is None else ssl.CERT_REQUIRED,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def set_up_log(*, as_json: bool) -> None:
+    """Log to standard error: lines for people, or JSON for machines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _say_hello(service: Service, listening: Listening, *, lasting: bool) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    url = f"{listening.scheme}://{listening.host}:{listening.port}"
+    names = ", ".join(service.shelf.named) or "none named: requests send theirs along"
+    console.print(f"loadmgr serves {url}/v1/schedule   (sites: {names})")
+    if listening.is_open:
+        console.print("open: nobody on this machine needs a token")
+    elif not lasting:
+        token = service.tokens.issue(name="first", role=Role.ADMIN, now=service.now())
+        console.print(f"token, good until this process ends: {token}")
+    else:
+        console.print(f"tokens are those of the database: loadmgr token issue NAME --database ... (pid {os.getpid()})")
+
+
+def now_utc() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

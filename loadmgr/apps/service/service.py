@@ -1,0 +1,82 @@
+"""Everything that the service consists of, put together once and handed to its routes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from loadmgr.apps.service.audit import Audit
+from loadmgr.apps.service.engine import Engine
+from loadmgr.apps.service.gate import Gate
+from loadmgr.apps.service.idempotency import AnswerBook
+from loadmgr.apps.service.rates import Rate
+from loadmgr.apps.service.sites import SiteShelf
+from loadmgr.apps.service.tables import IN_MEMORY, Tables
+from loadmgr.apps.service.tokens import TokenBook
+from loadmgr.apps.service.watching import RequestCounts
+from loadmgr.site_file import SiteFile
+
+USUAL_RATE = Rate(per_s=50.0, burst=200)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The parts of a service."""
+
+    now: Callable[[], datetime]
+    tables: Tables
+    tokens: TokenBook
+    gate: Gate
+    answers: AnswerBook
+    audit: Audit
+    shelf: SiteShelf
+    engine: Engine
+    counts: RequestCounts = field(default_factory=RequestCounts)
+
+    def close(self) -> None:
+        """Let go of threads and the database."""
+        self.engine.close()
+        self.tables.close()
+
+
+def build_service(
+    sites: Mapping[str, SiteFile],
+    *,
+    now: Callable[[], datetime],
+    database: str = IN_MEMORY,
+    is_open: bool = False,
+    rate: Rate = USUAL_RATE,
+    workers: int | None = None,
+) -> Service:
+    """Return a service.
+
+    Parameters
+    ----------
+    sites : mapping of str to SiteFile
+        Sites that requests may name.
+    now : callable
+        The clock.
+    database : str
+        Where tokens, answers and the audit are kept: a file, a ``postgresql://`` URL, or ``:memory:``.
+    is_open : bool
+        Nobody needs a token; for the loopback address alone.
+    workers : int, optional
+        Threads that compute; ``None`` is one for each core.
+
+    Raises
+    ------
+    JournalError
+        If the database cannot be opened.
+    """
+    tables = Tables(database)
+    tokens = TokenBook(tables)
+    shelf = SiteShelf(sites)
+    return Service(
+        now=now,
+        tables=tables,
+        tokens=tokens,
+        gate=Gate(tokens, now=now, rate=rate, is_open=is_open),
+        answers=AnswerBook(tables),
+        audit=Audit(tables, now=now),
+        shelf=shelf,
+        engine=Engine(shelf, workers=workers),
+    )
