@@ -17,7 +17,8 @@ def load_frame(simulation: Simulation) -> "pd.DataFrame":
     Returns
     -------
     DataFrame
-        Index ``start`` in the site's zone; columns ``charging_w``, ``background_w``, ``uncontrolled_w``, ``site_w``.
+        Index ``start`` in the site's zone; columns ``charging_w``, ``battery_w`` (+ charges), ``background_w``,
+        ``uncontrolled_w``, ``site_w``.
     """
     import pandas as pd
 
@@ -25,12 +26,13 @@ def load_frame(simulation: Simulation) -> "pd.DataFrame":
     frame = pd.DataFrame(
         {
             "charging_w": outcome.charging_w,
+            "battery_w": outcome.battery_w,
             "background_w": outcome.background_w,
             "uncontrolled_w": outcome.uncontrolled_w,
         },
         index=_starts(simulation),
     )
-    return frame.assign(site_w=frame["charging_w"] + frame["background_w"])
+    return frame.assign(site_w=frame["charging_w"] + frame["battery_w"] + frame["background_w"])
 
 
 def evse_frame(simulation: Simulation) -> "pd.DataFrame":

@@ -83,6 +83,8 @@ class Outcome:
         Bounds of the slots [s after the start].
     charged_wh : tuple of float
         What all vehicles took in each slot [Wh].
+    battery_wh : tuple of float
+        What stationary batteries took in each slot [Wh], + charges; empty where nobody commands any.
     """
 
     plan: WorldPlan
@@ -91,6 +93,7 @@ class Outcome:
     charged_wh: tuple[float, ...]
     stays: tuple[Stay, ...]
     excursions: tuple[Excursion, ...] = field(repr=False)
+    battery_wh: tuple[float, ...] = ()
 
     @property
     def grid(self) -> TimeGrid:
@@ -102,6 +105,17 @@ class Outcome:
     def charging_w(self) -> tuple[float, ...]:
         """Mean power of all vehicles in each slot [W]."""
         return tuple(_mean_w(wh, hours) for wh, hours in zip(self.charged_wh, self.grid.hours, strict=True))
+
+    @property
+    def battery_w(self) -> tuple[float, ...]:
+        """Mean power of stationary batteries in each slot [W], + charges."""
+        taken_wh = self.battery_wh or (0.0,) * len(self.charged_wh)
+        return tuple(_mean_w(wh, hours) for wh, hours in zip(taken_wh, self.grid.hours, strict=True))
+
+    @property
+    def controlled_w(self) -> tuple[float, ...]:
+        """Mean power of vehicles and stationary batteries in each slot [W]."""
+        return tuple(a + b for a, b in zip(self.charging_w, self.battery_w, strict=True))
 
     @property
     def uncontrolled_w(self) -> tuple[float, ...]:
@@ -122,7 +136,7 @@ class Outcome:
     @property
     def peak_w(self) -> float:
         """Highest mean of a slot at the grid connection [W]."""
-        return max(a + b for a, b in zip(self.charging_w, self.background_w, strict=True))
+        return max(a + b for a, b in zip(self.controlled_w, self.background_w, strict=True))
 
     def cost(self, tariff: Tariff, charging_w: tuple[float, ...]) -> float:
         """Return what charging adds to the site's bill [the tariff's currency]."""
@@ -155,7 +169,7 @@ class Outcome:
             "promises_total": promises.count("kept") + promises.count("broken"),
             "promises_kept": promises.count("kept"),
             "promises_lapsed": promises.count("lapsed"),
-            "cost": round(self.cost(tariff, self.charging_w), 4),
+            "cost": round(self.cost(tariff, self.controlled_w), 4),
             "cost_uncontrolled": round(self.cost(tariff, uncontrolled_w), 4),
             "energy_uncontrolled_wh": round(
                 math.fsum(w * h for w, h in zip(uncontrolled_w, self.grid.hours, strict=True)), 3

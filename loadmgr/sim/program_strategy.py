@@ -17,12 +17,14 @@ from loadmgr.allocation import (
     build_problem,
 )
 from loadmgr.control.deadline import is_urgent, ready_by, with_finish_wh
+from loadmgr.control.network import battery_at
 from loadmgr.model.ids import SessionId
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import Tariff, export_prices, prices
 from loadmgr.model.topology import Evse
 from loadmgr.model.units import CURRENT_TOLERANCE_A, SECONDS_PER_HOUR
 from loadmgr.sim.arrivals import Visit
+from loadmgr.sim.battery_bank import BatteryBank
 from loadmgr.sim.crowd import Crowd, FloatArray, IntArray
 from loadmgr.sim.slot_network import SlotNetwork
 
@@ -99,9 +101,14 @@ class Program:
         The steps of the run.
     known : Outlook
     horizon : Horizon
+    bank : BatteryBank
+        Stationary batteries, told what to do with every plan.
     """
 
-    def __init__(self, network: SlotNetwork, grid: TimeGrid, known: Outlook, *, horizon: Horizon) -> None:
+    def __init__(
+        self, network: SlotNetwork, grid: TimeGrid, known: Outlook, *, horizon: Horizon, bank: BatteryBank
+    ) -> None:
+        self._bank = bank
         self._network = network
         self._grid = grid
         self._offsets_s = grid.offsets_s
@@ -109,20 +116,21 @@ class Program:
         self._horizon = horizon
         self._allocator = Allocator(AllocationOptions(policy="equal_share", command_steps=1, milp_evses=0))
         self._energy_wh: FloatArray | None = None
+        self._battery_wh: FloatArray = np.zeros(len(grid))
         evses = network.site.evses
         self._step_a = np.array([evse.step_a for evse in evses])
         self._offered: tuple[FloatArray, tuple[Visit | None, ...]] = (np.zeros(len(evses)), (None,) * len(evses))
         self._per_day = max(1, round(86_400 / grid.durations_s[0]))
 
-    def watch(self, energy_wh: FloatArray) -> None:
-        """Know what vehicles take, for demand charges: the run's own account ``(n_step, n_evse)``, as it fills."""
-        self._energy_wh = energy_wh
+    def watch(self, energy_wh: FloatArray, battery_wh: FloatArray) -> None:
+        """Know what vehicles ``(n_step, n_evse)`` and batteries ``(n_step,)`` take, as it is booked."""
+        self._energy_wh, self._battery_wh = energy_wh, battery_wh
 
     def currents_a(self, crowd: Crowd, *, now_s: float, seconds: float, room: FloatArray) -> FloatArray:
         """Return the first step of a fresh plan."""
         out = np.zeros(len(crowd.present))
         rows = np.flatnonzero(crowd.hungry)
-        if not rows.size:
+        if not rows.size and not len(self._bank):
             return out
         step = bisect.bisect_right(self._offsets_s, now_s) - 1
         now = self._grid.start + timedelta(seconds=now_s)
@@ -141,8 +149,11 @@ class Program:
             circuits=self._network.circuits(side_load_a),
             requests=requests,
             money=self._money(grid, wrapped, starts, charges=self._charges(step, now_s)),
+            batteries=[battery_at(battery) for battery in self._bank.now()],
         )
-        out[rows] = self._allocator.allocate(problem).current_a[:, 0]
+        plan = self._allocator.allocate(problem)
+        out[rows] = plan.current_a[:, 0]
+        self._bank.wanted_w = plan.battery_w[:, 0]
         self._offered = (out, tuple(crowd.visits))
         return out
 
@@ -186,10 +197,9 @@ class Program:
         if not known.demand or self._energy_wh is None:
             return []
         lengths_h = np.diff(offsets_s[: step + 2]) / SECONDS_PER_HOUR
-        drawn_wh = self._energy_wh[: step + 1].sum(axis=1) + known.background_w[: step + 1] * lengths_h
-        running_wh = float(
-            self._energy_wh[step].sum() + known.background_w[step] * (now_s - offsets_s[step]) / SECONDS_PER_HOUR
-        )
+        taken_wh = self._energy_wh[: step + 1].sum(axis=1) + self._battery_wh[: step + 1]
+        drawn_wh = taken_wh + known.background_w[: step + 1] * lengths_h
+        running_wh = float(taken_wh[step] + known.background_w[step] * (now_s - offsets_s[step]) / SECONDS_PER_HOUR)
         charges = []
         for price, window_s in known.demand:
             per_window = max(1, round(window_s / self._grid.durations_s[0]))
@@ -284,15 +294,20 @@ class Optimum:
     grid : TimeGrid
     known : Outlook
     visits : tuple of Visit
+    bank : BatteryBank
+        Stationary batteries, told what to do in every step.
     """
 
-    def __init__(self, network: SlotNetwork, grid: TimeGrid, known: Outlook, *, visits: tuple[Visit, ...]) -> None:
+    def __init__(
+        self, network: SlotNetwork, grid: TimeGrid, known: Outlook, *, visits: tuple[Visit, ...], bank: BatteryBank
+    ) -> None:
+        self._bank = bank
         self._offsets_s = grid.offsets_s
         requests = [
             replace(
                 _request(
                     visit,
-                    visit.evse,
+                    network.site.evse_by_id[visit.evse.id],
                     voltage_v=network.site.voltage_v,
                     wanted_wh=visit.asked_wh,
                     delivered_wh=0.0,
@@ -313,12 +328,19 @@ class Optimum:
             site_load_w=known.background_w,
             demand_charges=charges,
         )
-        problem = build_problem(grid, circuits=network.circuits(network.side_load_a), requests=requests, money=money)
-        options = AllocationOptions(command_steps=1, milp_evses=0)
-        self._planned_a = allocate(problem, options=options).planned_a
+        problem = build_problem(
+            grid,
+            circuits=network.circuits(network.side_load_a),
+            requests=requests,
+            money=money,
+            batteries=[battery_at(battery) for battery in bank.batteries],
+        )
+        best = allocate(problem, options=AllocationOptions(command_steps=1, milp_evses=0))
+        self._planned_a, self._battery_w = best.planned_a, best.battery_w
         self._row_of: dict[SessionId, int] = {visit.session_id: row for row, visit in enumerate(visits)}
 
     def currents_a(self, crowd: Crowd, *, now_s: float, seconds: float, room: FloatArray) -> FloatArray:
         """Return what the plan has for each vehicle now."""
         step = bisect.bisect_right(self._offsets_s, now_s) - 1
+        self._bank.wanted_w = self._battery_w[:, step]
         return np.array([0.0 if v is None else self._planned_a[self._row_of[v.session_id], step] for v in crowd.visits])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -16,11 +16,12 @@ from loadmgr.model.session import SessionRecord
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Site
 from loadmgr.sim.arrivals import plan_arrivals
+from loadmgr.sim.battery_bank import BatteryBank
 from loadmgr.sim.controlled import Fidelity, live_controlled, with_meter_interval
 from loadmgr.sim.crowd import FloatArray
 from loadmgr.sim.outcome import Outcome, WorldReport, background_w
 from loadmgr.sim.program_strategy import Horizon, Optimum, Program, outlook
-from loadmgr.sim.slot_network import SlotNetwork
+from loadmgr.sim.slot_network import SlotNetwork, with_cabinet_circuits
 from loadmgr.sim.slots import SlotOptions, SlotRun
 from loadmgr.sim.strategies import RULES, STRATEGIES, Rule, Uncontrolled
 from loadmgr.sim.world_plan import Background, WorldPlan
@@ -144,19 +145,27 @@ def run_plan(
         raise ValueError(f"fidelity {options.fidelity} is for the strategy controller, got strategy {strategy}")
     grid = _grid(plan, options.slots.step_s)
     marks_s = tuple(float(offset_s) for offset_s in grid.offsets_s)
-    network = SlotNetwork(plan, grid)
-    decider = _decider(plan, tariff, grid, strategy=strategy, network=network, options=options)
+    flat = replace(plan, site=with_cabinet_circuits(plan.site))
+    network, bank = SlotNetwork(flat, grid), BatteryBank(plan.site.batteries)
+    decider = _decider(flat, tariff, grid, strategy=strategy, network=network, bank=bank, options=options)
     run = SlotRun(
-        plan, grid, network=network, strategy=decider, options=options.slots, ideal=isinstance(decider, Optimum)
+        flat,
+        grid,
+        network=network,
+        strategy=decider,
+        options=options.slots,
+        bank=bank,
+        ideal=isinstance(decider, Optimum),
     )
     if isinstance(decider, Program):
-        decider.watch(run.energy_wh)
+        decider.watch(run.energy_wh, run.battery_wh)
     result = run.run(progress=progress)
     outcome = Outcome(
         plan=plan,
         elapsed_s=marks_s[-1],
         marks_s=marks_s,
         charged_wh=tuple(float(wh) for wh in result.energy_wh.sum(axis=0)),
+        battery_wh=tuple(result.battery_wh.tolist()) if len(bank) else (),
         stays=result.stays,
         excursions=result.excursions,
     )
@@ -197,6 +206,7 @@ def _decider(
     *,
     strategy: str,
     network: SlotNetwork,
+    bank: BatteryBank,
     options: SimulationOptions,
 ) -> Uncontrolled | Rule | Program | Optimum:
     if strategy == "uncontrolled":
@@ -205,8 +215,8 @@ def _decider(
         return Rule(strategy, network.rows, plan.site.evses)
     known = outlook(tariff, grid, background_w=background_w(plan, grid))
     if strategy == "optimum":
-        return Optimum(network, grid, known, visits=plan.arrivals.visits)
-    return Program(network, grid, known, horizon=options.horizon)
+        return Optimum(network, grid, known, visits=plan.arrivals.visits, bank=bank)
+    return Program(network, grid, known, horizon=options.horizon, bank=bank)
 
 
 def _grid(plan: WorldPlan, step_s: int) -> TimeGrid:

@@ -2,18 +2,36 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from loadmgr.allocation import ChargingRequest, CircuitLimits, build_problem
 from loadmgr.allocation.constraints import NetworkRows, network_rows
+from loadmgr.control.network import battery_at
 from loadmgr.model.ids import CircuitId
 from loadmgr.model.series import StepFunction, TimeGrid
 from loadmgr.model.topology import Circuit, Evse, Site
 from loadmgr.sim.crowd import FloatArray
 from loadmgr.sim.strategies import own_coefficients
 from loadmgr.sim.world_plan import Background, WorldPlan
+
+
+def with_cabinet_circuits(site: Site) -> Site:
+    """Return a site in which every power cabinet is a circuit of its own, between its outlets and what feeds them.
+
+    A cabinet's power counts at its infeed, with the losses of its best outlet.
+    """
+    circuits, feed_of = list(site.circuits), {evse.id: evse.circuit for evse in site.evses}
+    for cabinet in site.cabinets:
+        outlets = [site.evse_by_id[name] for name in cabinet.evses]
+        limit_w = cabinet.max_w / max(evse.efficiency_ratio for evse in outlets)
+        circuit = Circuit(id=CircuitId(f"cabinet {cabinet.id}"), parent=outlets[0].circuit, limit_w=limit_w)
+        circuits.append(circuit)
+        feed_of |= dict.fromkeys(cabinet.evses, circuit.id)
+    evses = tuple(replace(evse, circuit=feed_of[evse.id]) for evse in site.evses)
+    return replace(site, circuits=tuple(circuits), evses=evses, cabinets=())
 
 
 class SlotNetwork:
@@ -53,7 +71,8 @@ class SlotNetwork:
         # Rows do not change in time: one step of the problem gives them, what they leave is worked out here.
         once = TimeGrid.uniform(grid.start, step_s=grid.durations_s[0], steps=1)
         at_rest = {circuit: np.zeros((3, 1)) for circuit in self.side_load_a}
-        problem = build_problem(once, circuits=self.circuits(at_rest), requests=requests)
+        batteries = [battery_at(battery) for battery in plan.site.batteries]
+        problem = build_problem(once, circuits=self.circuits(at_rest), requests=requests, batteries=batteries)
         self.rows: NetworkRows = own_coefficients(network_rows(problem))
         self.room: FloatArray = self._room(len(grid))
         self._whole = self.rows.coefficient.copy()
@@ -97,11 +116,12 @@ class SlotNetwork:
             else:
                 self.rows.coefficient[entry] = whole * len(used) / len(evse.phases)
 
-    def loads(self, current_a: FloatArray) -> FloatArray:
-        """Return what currents of the EVSEs add to each row."""
+    def loads(self, current_a: FloatArray, battery_w: FloatArray) -> FloatArray:
+        """Return what currents of the EVSEs and powers of the batteries add to each row."""
         rows = self.rows
         weights = rows.coefficient * current_a[rows.evse]
-        return np.asarray(np.bincount(rows.row, weights=weights, minlength=rows.n_rows), dtype=np.float64)
+        loads = np.bincount(rows.row, weights=weights, minlength=rows.n_rows)
+        return np.asarray(loads + rows.battery_per_kw @ battery_w / 1000.0 if battery_w.size else loads)
 
 
 def _limits_a(circuit: Circuit, site: Site, side_load_a: FloatArray) -> FloatArray | None:

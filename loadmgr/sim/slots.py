@@ -19,6 +19,7 @@ from loadmgr.model.series import TimeGrid
 from loadmgr.model.topology import Phase
 from loadmgr.model.units import CURRENT_TOLERANCE_A, POWER_TOLERANCE_W
 from loadmgr.sim.arrivals import Visit
+from loadmgr.sim.battery_bank import BatteryBank
 from loadmgr.sim.crowd import Crowd, FloatArray
 from loadmgr.sim.ledger import Excursion
 from loadmgr.sim.outcome import Stay
@@ -59,11 +60,14 @@ class SlotResult:
     ----------
     energy_wh : (n_evse, n_step)
         What each EVSE delivered in each step [Wh].
+    battery_wh : (n_step,)
+        What all batteries took from the site in each step [Wh], + charges.
     decisions : int
         How often the strategy was asked.
     """
 
     energy_wh: FloatArray
+    battery_wh: FloatArray
     stays: tuple[Stay, ...]
     excursions: tuple[Excursion, ...]
     decisions: int
@@ -80,6 +84,8 @@ class SlotRun:
     network : SlotNetwork
     strategy : Strategy
     options : SlotOptions
+    bank : BatteryBank
+        The batteries; a strategy that knows of them tells them what to do.
     ideal : bool
         Vehicles take any current until they are full: for bounds.
 
@@ -87,6 +93,8 @@ class SlotRun:
     ----------
     energy_wh : (n_step, n_evse)
         What each EVSE has delivered in each step so far [Wh].
+    battery_wh : (n_step,)
+        What all batteries have taken in each step so far [Wh], + charges.
     """
 
     def __init__(
@@ -97,6 +105,7 @@ class SlotRun:
         network: SlotNetwork,
         strategy: Strategy,
         options: SlotOptions,
+        bank: BatteryBank,
         ideal: bool = False,
     ) -> None:
         self._plan = plan
@@ -105,9 +114,11 @@ class SlotRun:
         self._strategy = strategy
         self._options = options
         self._ideal = ideal
+        self._bank = bank
         self._crowd = Crowd(plan.site.evses, voltage_v=plan.site.voltage_v)
         self._row_of = {evse.id: row for row, evse in enumerate(plan.site.evses)}
         self.energy_wh: FloatArray = np.zeros((len(grid), len(plan.site.evses)))
+        self.battery_wh: FloatArray = np.zeros(len(grid))
         self._stays: list[Stay] = []
         self._by_promise_wh: dict[str, float] = {}
         self._promises: list[tuple[float, int, Visit]] = []
@@ -141,6 +152,7 @@ class SlotRun:
             self._end_stay(row, over=False)
         return SlotResult(
             energy_wh=np.ascontiguousarray(self.energy_wh.T),
+            battery_wh=self.battery_wh,
             stays=tuple(self._stays),
             excursions=self._book.excursions(end_s),
             decisions=len(instants),
@@ -183,12 +195,15 @@ class SlotRun:
 
     def _charge(self, step: int, now_s: float, until_s: float) -> None:
         crowd = self._crowd
-        if not self._book.busy and not crowd.hungry.any():
+        if not self._book.busy and not len(self._bank) and not crowd.hungry.any():
             return  # what was promised to those that are full can wait: it does not change any more
         current_a = self._strategy.currents_a(
             crowd, now_s=now_s, seconds=until_s - now_s, room=self._network.room[step]
         )
-        self._book.enter(now_s, step=step, drawn_a=crowd.power_w(current_a) / crowd.w_per_a)
+        drawn_a = crowd.power_w(current_a) / crowd.w_per_a
+        if len(self._bank):
+            self.battery_wh[step] += float(self._bank.follow(until_s - now_s).sum())
+        self._book.enter(now_s, step=step, drawn_a=drawn_a, battery_w=self._bank.wanted_w)
         while self._promises and self._promises[0][0] < until_s:
             due_s, row, visit = self._promises.pop(0)
             if crowd.visits[row] is visit:
@@ -212,9 +227,9 @@ class RowBook:
         """Whether an excursion goes on."""
         return bool(self._open)
 
-    def enter(self, now_s: float, *, step: int, drawn_a: FloatArray) -> None:
-        """Take note of what the EVSEs draw from now on [A per phase]."""
-        loads = self._network.loads(drawn_a)
+    def enter(self, now_s: float, *, step: int, drawn_a: FloatArray, battery_w: FloatArray) -> None:
+        """Take note of what EVSEs [A per phase] and batteries [W] draw from now on."""
+        loads = self._network.loads(drawn_a, battery_w)
         room = self._network.room[step]
         over = loads > room + CURRENT_TOLERANCE_A
         if not self._open and not over.any():
