@@ -10,7 +10,7 @@ Rules
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, Urgency
 from loadmgr.control.holding import FailSafeStage
 from loadmgr.control.pending import Purpose

@@ -9,7 +9,7 @@ Rules
 from dataclasses import dataclass
 from datetime import datetime
 
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.model.ids import EvseId, StationId, TransactionId
 from loadmgr.model.units import require_utc
 

@@ -11,7 +11,7 @@ Rules
 from datetime import datetime, timedelta
 
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.assumption import OUTLOOK_S, w_per_a_at_worst
 from loadmgr.control.envelope import Envelope
 from loadmgr.control.failsafe import CLEARED

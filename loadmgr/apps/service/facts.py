@@ -22,7 +22,7 @@ from loadmgr.apps.service.snapshot import (
 from loadmgr.bridge.profile_json import profile_from_json
 from loadmgr.composite.rules_schedule import check_schedule
 from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.observation import (
     EvseReading,
     LimitChanged,

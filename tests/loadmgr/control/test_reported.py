@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from loadmgr.composite.store import InstalledProfile
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.command import ClearProfile, SetProfile
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Standing
