@@ -10,7 +10,9 @@ import logging
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from loadmgr.apps import prove_cli
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +22,25 @@ _VERSIONS = ("1.6", "2.0.1", "2.1")
 _FAULTS = ("drop", "delay", "duplicate", "malformed")
 
 
+_EMULATE = "emulate"
+
+
+class _EmulatesByDefault(TyperGroup):
+    """A group whose first word need not be one of its verbs: an address means to emulate a station there."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line, with the verb put in where it was left out."""
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = [_EMULATE, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_EmulatesByDefault, no_args_is_help=True, help="Emulate charging stations (URL ...), or prove a real one."
+)
+
+
+@app.command(_EMULATE)
 def station(  # noqa: PLR0913 - one option each
     url: Annotated[str, typer.Argument(metavar="URL", help="The CSMS's endpoint, e.g. ws://127.0.0.1:9000/ocpp")],
     *,
@@ -39,7 +60,10 @@ def station(  # noqa: PLR0913 - one option each
     password: Annotated[str | None, typer.Option("--password", envvar="LOADMGR_STATION_PASSWORD")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the frames.")] = False,
 ) -> None:
-    """Run charging stations that boot, charge by their own composite schedule, and are rude on demand."""
+    """Run charging stations that boot, charge by their own composite schedule, and are rude on demand.
+
+    The word `emulate` may be left out: `loadmgr station ws://127.0.0.1:9000/ocpp --id GARAGE-A1`
+    """
     if ocpp not in _VERSIONS:
         raise InputError(f"--ocpp must be one of {', '.join(_VERSIONS)}, got {ocpp}")
     from loadmgr.apps.station_run import Plan, run_stations
@@ -96,3 +120,6 @@ def _fault(text: str) -> tuple[str, float]:
     if kind not in _FAULTS or at_s < 0.0:
         raise InputError(f"--fault must be KIND@SECONDS with KIND one of {', '.join(_FAULTS)}, got {text!r}")
     return kind, at_s
+
+
+app.command("prove")(prove_cli.prove)
