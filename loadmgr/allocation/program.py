@@ -103,9 +103,6 @@ def build_program(
     evses, money = problem.evses, problem.money
     current = evse_flow(problem, (evses.max_a > 0.0) & (evses.presence_ratio > 0.0))
     discharge = evse_flow(problem, _may_discharge(problem, rows, weight))
-    offsets_s = np.array(problem.grid.offsets_s[:-1], dtype=np.float64)
-    stays_off = evses.keep_off_s[current.unit] > offsets_s[current.step]
-    upper = np.where(stays_off, 0.0, evses.max_a[current.unit, current.step])
     charged = tuple(windows(problem, charge) for charge in money.demand_charges)
     plan = RowPlan()
     places = _places(problem, rows, plan, flows=(current, discharge), charged=charged, like=like)
@@ -115,13 +112,8 @@ def build_program(
     if any(problem.circuits.scarce):
         prefer = prefer + haste_per_kwh(problem, weight)
 
-    slots = [slot(places.energy[current.unit], current.kwh * evses.efficiency_ratio[current.unit])]
-    slots.append(network_slot(rows, current, places.network))
-    slots += site_slots(places, charged, current, sign=1.0)
-    slots += _session_slots(problem, places, current)
-    price = weight.price_per_kwh[current.step] + prefer[current.unit, current.step]
     blocks = [
-        block("current", cost=price * current.kwh, upper=upper, slots=slots),
+        _current_block(problem, rows, places, charged, weight=weight, prefer=prefer, flow=current),
         block(
             "shortfall", cost=short.price_per_kwh, upper=short.width_kwh, slots=[slot(places.energy[short.evse], 1.0)]
         ),
@@ -131,12 +123,6 @@ def build_program(
         *battery_blocks(problem, rows, places, charged, weight=weight, flow=battery_flow(problem)),
         *_peak_blocks(problem, places),
     ]
-    spans: dict[str, slice] = {}
-    first = 0
-    for item in blocks:
-        begin = spans[item.name].start if item.name in spans else first
-        first += len(item.cost)
-        spans[item.name] = slice(begin, first)
     row_lower, row_upper = _sides(problem, rows, places, charged, count=plan.count)
     return Program(
         cost=np.concatenate([item.cost for item in blocks]) * weight.unit,
@@ -149,7 +135,7 @@ def build_program(
         value=np.concatenate([item.value for item in blocks]),
         evse=current.unit,
         step=current.step,
-        spans=spans,
+        spans=_spans(blocks),
         places=places,
         discharge=discharge,
         shortfall_evse=short.evse,
@@ -157,6 +143,40 @@ def build_program(
         windows=charged,
         weights=weight,
     )
+
+
+def _current_block(
+    problem: AllocationProblem,
+    rows: NetworkRows,
+    places: RowPlaces,
+    charged: tuple[Windows, ...],
+    *,
+    weight: Weights,
+    prefer: FloatArray,
+    flow: Flow,
+) -> Block:
+    """Return the columns of currents, in A: those that charge nothing in a minimum off time stay at 0."""
+    evses = problem.evses
+    offsets_s = np.array(problem.grid.offsets_s[:-1], dtype=np.float64)
+    stays_off = evses.keep_off_s[flow.unit] > offsets_s[flow.step]
+    slots = [slot(places.energy[flow.unit], flow.kwh * evses.efficiency_ratio[flow.unit])]
+    slots.append(network_slot(rows, flow, places.network))
+    slots += site_slots(places, charged, flow, sign=1.0)
+    slots += _session_slots(problem, places, flow)
+    price = weight.price_per_kwh[flow.step] + prefer[flow.unit, flow.step]
+    upper = np.where(stays_off, 0.0, evses.max_a[flow.unit, flow.step])
+    return block("current", cost=price * flow.kwh, upper=upper, slots=slots)
+
+
+def _spans(blocks: list[Block]) -> dict[str, slice]:
+    """Return where each kind of column is."""
+    spans: dict[str, slice] = {}
+    first = 0
+    for item in blocks:
+        begin = spans[item.name].start if item.name in spans else first
+        first += len(item.cost)
+        spans[item.name] = slice(begin, first)
+    return spans
 
 
 def _may_discharge(problem: AllocationProblem, rows: NetworkRows, weight: Weights) -> BoolArray:

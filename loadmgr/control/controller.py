@@ -35,6 +35,7 @@ from loadmgr.control.others import within_others
 from loadmgr.control.pending import Pending
 from loadmgr.control.plan import Plan, empty_plan, plan_of, targets_a
 from loadmgr.control.reconcile import reconcile
+from loadmgr.control.scarcity import note_pressed
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.control.told import Evidence
@@ -280,6 +281,7 @@ class SiteController:
             return empty_plan(problem.grid, why=why, now=now)
         allocation = self._allocator.allocate(problem)
         alarm_allocation(self._state.alarms, allocation, site=self._state.site.name, now=now)
+        note_pressed(self._state, problem, allocation)
         return plan_of(allocation, self._state, why=why, now=now)
 
     def _with_learning(self, targets: dict[EvseId, float], now: datetime) -> dict[EvseId, float]:

@@ -24,6 +24,7 @@ from loadmgr.allocation import (
     require_energy,
     require_sound,
 )
+from loadmgr.control.acceptance import is_resting
 from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.building import load_now_a
@@ -36,6 +37,7 @@ from loadmgr.control.others import cap_of_others
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
 from loadmgr.control.profiles import minimum_a
+from loadmgr.control.scarcity import scarce_circuits
 from loadmgr.control.sessions import TOLD_READINGS
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
@@ -48,10 +50,6 @@ from loadmgr.model.units import floor_to_step
 
 LEARNING_S = 180
 """How long a vehicle is offered what there is, once it is on, to see which phases it uses and how much it takes [s]."""
-
-RESTING_A = 1.0
-RESTING_S = 300
-"""A vehicle that takes less than this for so long is full or asleep: others go first."""
 
 BEYOND_DEFAULT_WH = 60_000.0
 """What a vehicle of which nobody said anything may take beyond the default need when there is room [Wh]."""
@@ -178,6 +176,7 @@ def formulate(
         own = fixed.setdefault(feeds[evse.id], np.zeros(3))
         for phase in load.phases:
             own[phase] += amps
+    scarce = scarce_circuits(state.short_at, now)
     circuits, below = [], side_loads_below(state.site, situation.side_loads.reckoned_a)
     for circuit in state.site.circuits:
         side_load = np.array(situation.side_loads.reckoned_a.get(circuit.id, (0.0, 0.0, 0.0)))
@@ -190,6 +189,7 @@ def formulate(
                 limit_a=phase_limits_a(state.site, circuit, held.limit_a, side_load),
                 limit_w=whole_limit_w(state.site, circuit.id, held, below),
                 side_load_a=side_load,
+                scarce=circuit.id in scarce,
             )
         )
     building_w = math.fsum(math.fsum(a) for a in situation.side_loads.measured_a.values()) * state.site.voltage_v
@@ -199,7 +199,7 @@ def formulate(
         site_load_w=building_w,
         demand_charges=() if state.tariff is None else demand_charges(state.peaks, state.tariff, grid),
     )
-    tree = with_cabinets(state.site, circuits, fixed_a=fixed)
+    tree = with_cabinets(state.site, circuits, fixed_a=fixed, scarce=scarce)
     return build_problem(grid, circuits=tree, requests=requests, money=money)
 
 
@@ -328,13 +328,6 @@ def _need(record: EvseRecord, charging: Charging, *, settings: ControlSettings, 
         # What it was asked to get stays promised, but it takes nothing: only what is left over is offered.
         return NeedLeft(must_wh=0.0, wanted_wh=0.0, full_wh=full)
     return NeedLeft(must_wh=must, wanted_wh=wanted, full_wh=full)
-
-
-def is_resting(record: EvseRecord, now: datetime) -> bool:
-    """Return whether a vehicle has taken next to nothing of what it was offered for a while."""
-    if record.accepts_a is None or record.accepts_since is None or record.accepts_a >= RESTING_A:
-        return False
-    return (now - record.accepts_since).total_seconds() >= RESTING_S
 
 
 def is_unknown(record: EvseRecord, now: datetime) -> bool:

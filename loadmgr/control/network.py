@@ -1,6 +1,6 @@
 """A site's circuits and power cabinets as the allocation wants them: one tree, limits in A and W."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -22,9 +22,20 @@ def feed_of_evse(site: Site) -> dict[EvseId, str]:
 
 
 def with_cabinets(
-    site: Site, circuits: Iterable[CircuitLimits], *, fixed_a: Mapping[str, Floats] | None = None
+    site: Site,
+    circuits: Iterable[CircuitLimits],
+    *,
+    fixed_a: Mapping[str, Floats] | None = None,
+    scarce: Collection[str] = (),
 ) -> list[CircuitLimits]:
-    """Return circuits with the cabinets below them; ``fixed_a`` are loads that nobody controls, by label of the feed.
+    """Return circuits with the cabinets below them.
+
+    Parameters
+    ----------
+    fixed_a : mapping, optional
+        Loads that nobody controls, by label of the feed [A].
+    scarce : collection of str
+        Labels of feeds that tend to be full.
 
     Notes
     -----
@@ -37,7 +48,9 @@ def with_cabinets(
         limit_w = cabinet.max_w / max(evse.efficiency_ratio for evse in outlets)
         load_a = (fixed_a or {}).get(_label(cabinet), np.zeros(3))
         limit_w = max(limit_w, float(load_a.sum()) * NOMINAL_VOLTAGE_V)
-        out.append(CircuitLimits(id=_label(cabinet), parent=outlets[0].circuit, limit_w=limit_w, side_load_a=load_a))
+        label = _label(cabinet)
+        feed = outlets[0].circuit
+        out.append(CircuitLimits(id=label, parent=feed, limit_w=limit_w, side_load_a=load_a, scarce=label in scarce))
     return out
 
 

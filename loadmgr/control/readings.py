@@ -198,8 +198,9 @@ def _fold_acceptance(state: SiteState, record: EvseRecord, *, at: datetime, sett
         record.low_readings += 1
         if record.low_readings >= 2:
             known = record.accepts_a
-            record.accepts_a, record.accepts_since = draw.peak_a, at
+            record.accepts_a = draw.peak_a
             if known is None or abs(known - draw.peak_a) > settings.unused_a:
+                record.accepts_since = at
                 state.triggers.append(f"{record.evse.id} takes {draw.peak_a:.1f} A of {offered:.1f} A")
         return
     record.low_readings = 0

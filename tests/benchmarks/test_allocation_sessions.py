@@ -23,6 +23,7 @@ from loadmgr.allocation.options import POLICIES
 from loadmgr.allocation.program import build_program
 from loadmgr.allocation.quantise import quantise
 from loadmgr.allocation.solve import HighsSession
+from loadmgr.control.scarcity import SCARCE_S
 from loadmgr.model.series import TimeGrid
 from tests.benchmarks.allocation_sessions import (
     MAX_A,
@@ -41,8 +42,8 @@ CHOSEN_ON = ((2019, 6, 3), (2019, 7, 15), (2019, 10, 14), (2021, 8, 9))
 HELD_OUT = ((2019, 8, 12), (2019, 11, 11), (2020, 3, 2), (2021, 7, 12))
 """Mondays. What makes a garage scarce was decided on the first four, the constants of the haste on the first alone."""
 
-PAST_DAYS = 28
-"""So many days before tell whether a garage is scarce."""
+PAST_DAYS = SCARCE_S // 86400
+"""So many days before tell whether a garage is scarce: as many as the controller remembers."""
 
 SHARES = (0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 GOAL = 0.985
