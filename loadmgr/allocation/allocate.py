@@ -26,6 +26,7 @@ from loadmgr.allocation.pulp_program import PulpSession, solve_with_pulp
 from loadmgr.allocation.quantise import floor_to_steps, quantise
 from loadmgr.allocation.result import Alarm, Allocation, Method, SolveStatistics
 from loadmgr.allocation.solve import HighsSession, Solution, same_matrix, solve_mixed
+from loadmgr.allocation.topup import top_up
 from loadmgr.allocation.warm import Stage, carry, same_shape
 from loadmgr.errors import SolverError
 
@@ -70,6 +71,9 @@ class Allocator:
                 planned_a, battery_w = _plan(problem, program, solution)
                 left = _beside_batteries(rows, battery_w)
                 setpoints_a = quantise(problem, left, planned_a, bound_a=_bound(problem, planned_a))
+                # A plan that is sent as a whole may be topped up from its second step on.
+                after = options.command_steps if options.command_steps < problem.n_steps else 1
+                top_up(problem, left, planned_a, setpoints_a, after=after)
                 faults = check(problem, setpoints_a, battery_w=battery_w)
                 if not faults:
                     alarms += _released(problem, setpoints_a)

@@ -35,6 +35,17 @@ def floor_to_steps(problem: AllocationProblem, planned_a: FloatArray) -> FloatAr
     return np.asarray(size * sign)
 
 
+def floor_one(problem: AllocationProblem, evse: int, current_a: float) -> float:
+    """Return a current of one EVSE [A], not below 0, rounded down to what its station can be told."""
+    evses = problem.evses
+    pilots_a, step_a = evses.pilots_a[evse], float(evses.step_a[evse])
+    if pilots_a is None:
+        told_a = round(float(np.floor((current_a + _GRAIN) / step_a)) * step_a, 9)
+    else:
+        told_a = max((a for a in pilots_a if a <= current_a + _GRAIN), default=0.0)
+    return told_a if told_a >= evses.min_a[evse] - _GRAIN else 0.0
+
+
 def next_up_a(problem: AllocationProblem, current_a: FloatArray, evse: int) -> FloatArray:
     """Return for each of the given currents of one EVSE the next setpoint above it; itself where there is none."""
     evses = problem.evses
@@ -73,7 +84,7 @@ def quantise(
     lost_a = np.where(planned_a > 0.0, planned_a - out, 0.0)
     if not (lost_a > _GRAIN).any():
         return out
-    room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4) - _loads(rows, out)
+    room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4) - row_loads(rows, out)
     wh_per_a = problem.wh_per_a
     left_wh = problem.evses.need_wh[:, -1] - (out * wh_per_a).sum(axis=1)
     rank = np.argsort(-np.round(lost_a / problem.evses.step_a[:, None], 6), axis=0, kind="stable")
@@ -102,7 +113,7 @@ def _lower_until_it_fits(problem: AllocationProblem, rows: NetworkRows, out: Flo
     room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4) + _GRAIN
     while True:
         taken = np.maximum(out, 0.0)
-        broken = _loads(rows, taken) > room
+        broken = row_loads(rows, taken) > room
         if not broken.any():
             return
         pushes = np.zeros(out.shape, dtype=bool)
@@ -112,7 +123,8 @@ def _lower_until_it_fits(problem: AllocationProblem, rows: NetworkRows, out: Flo
         out[pushes] = floor_to_steps(problem, np.maximum(out - 0.5 * problem.evses.step_a[:, None], 0.0))[pushes]
 
 
-def _loads(rows: NetworkRows, current_a: FloatArray) -> FloatArray:
+def row_loads(rows: NetworkRows, current_a: FloatArray) -> FloatArray:
+    """Return what currents above 0 add up to in each row, ``(n_row, n_step)``."""
     loads = np.zeros((rows.n_rows, current_a.shape[1]))
     np.add.at(loads, rows.row, rows.coefficient[:, None] * np.maximum(current_a, 0.0)[rows.evse])
     return loads

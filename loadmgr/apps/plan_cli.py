@@ -37,8 +37,9 @@ def plan(
 
     site_file = load_site(find_site(site))
     zone = ZoneInfo(site_file.site.time_zone)
-    options = AllocationOptions(milp_evses=0)
     problem = plan_problem(site_file, sessions, at=_time(at))
+    # The plan is given away as a whole, so in no step may a vehicle get less than it charges with.
+    options = AllocationOptions(milp_evses=0, command_steps=problem.n_steps)
     if explain is not None and explain not in problem.evses.ids:
         known = ", ".join(problem.evses.ids)
         raise typer.BadParameter(f"{explain} has no session in this plan; there are {known}", param_hint="--explain")

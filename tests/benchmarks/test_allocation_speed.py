@@ -1,8 +1,8 @@
 """Speed of the whole cycle against bare HiGHS in the same process, as ratios; run by hand with ``pytest -s``.
 
-The cycle: water-filling, rows, program, solve, read back, check. Bare: the same program as prepared matrices with every
-row and import columns, HiGHS' default options, once with the same objective (``same``: the optimum must agree) and once
-without tie-breaks (``plain``), which is easier for it.
+The cycle: water-filling of every step, rows, program, solve, read back of values and duals, check. Bare: the same
+program as prepared matrices with every row and import columns, HiGHS' default options, once with the same objective
+(``same``: the optimum must agree) and once without tie-breaks (``plain``), which is easier for it.
 """
 
 import subprocess
@@ -41,7 +41,7 @@ def _cycle(problem: AllocationProblem) -> tuple[float, float, float]:
     """Run the cycle once; return seconds in all, seconds of the solve, and the objective in money."""
     begin = time.perf_counter()
     rows = network_rows(problem)
-    fill(problem, rows, steps=1)
+    fill(problem, rows)
     program = build_program(problem, rows, weights(problem))
     session = HighsSession(iteration_limit=1_000_000)
     before = time.perf_counter()
