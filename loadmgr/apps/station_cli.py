@@ -58,6 +58,9 @@ def station(  # noqa: PLR0913 - one option each
     send: Annotated[list[str] | None, typer.Option("--send", help="ACTION or ACTION={...}, after the boot.")] = None,
     fault: Annotated[list[str] | None, typer.Option("--fault", help="KIND@SECONDS: " + ", ".join(_FAULTS))] = None,
     password: Annotated[str | None, typer.Option("--password", envvar="LOADMGR_STATION_PASSWORD")] = None,
+    smart_charging: Annotated[
+        bool, typer.Option("--smart-charging/--no-smart-charging", help="Whether it knows charging profiles.")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the frames.")] = False,
 ) -> None:
     """Run charging stations that boot, charge by their own composite schedule, and are rude on demand.
@@ -79,6 +82,7 @@ def station(  # noqa: PLR0913 - one option each
         stay_s=stay,
         energy_wh=energy * 1000.0,
         meter_interval_s=meter_interval,
+        smart_charging=smart_charging,
         lasting_s=lasting,
         messages=tuple(_message(text) for text in send or ()),
         faults=tuple(_fault(text) for text in fault or ()),

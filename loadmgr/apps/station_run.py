@@ -43,6 +43,7 @@ class Plan:
     stay_s: float
     energy_wh: float
     meter_interval_s: float
+    smart_charging: bool = True
     lasting_s: float | None
     messages: tuple[tuple[str, dict[str, Any]], ...]
     faults: tuple[tuple[str, float], ...]
@@ -157,6 +158,7 @@ def _station(plan: Plan, identity: str, clock: RealClock) -> SimStation:
         manners=Manners(spells),
         keeps_profiles=True,
         meter_interval_s=plan.meter_interval_s,
+        smart_charging=plan.smart_charging,
     )
     station.wire.policy = ClientPolicy(password=plan.password, tap=teller.frame)
     return station

@@ -4,16 +4,25 @@ Pure functions; a simulated station calls them from its message table. Where OCP
 function returns a :class:`CallFault` for the caller to send.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from loadmgr.bridge.fields import Fields, time_text
-from loadmgr.bridge.profile_json import PURPOSES, UNITS, period_to_json, profile_from_json, update_from_json
+from loadmgr.bridge.profile_json import (
+    PURPOSES,
+    UNITS,
+    period_to_json,
+    profile_from_json,
+    profile_to_json,
+    update_from_json,
+)
 from loadmgr.composite.answer import CompositeSchedule
 from loadmgr.composite.clearing import ClearCriteria
 from loadmgr.composite.conversion import UNNAMED_PHASES
 from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.settings import StationSettings
+from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.composite.store import ProfileStore
 from loadmgr.composite.verdict import Verdict, refused
 from loadmgr.model.ids import ProfileId
@@ -52,6 +61,18 @@ def set_charging_profile(store: ProfileStore, payload: object, *, now: datetime)
     return _outcome(verdict, version)
 
 
+def set_profile_for_start(store: ProfileStore, evse_id: int, data: object, *, now: datetime) -> Payload:
+    """Take the profile of a RemoteStartTransaction or RequestStartTransaction: the status of the start (K05.FR.05).
+
+    Raises
+    ------
+    InputError
+        If it is not of the version's schema.
+    """
+    profile = profile_from_json(data, store.settings.version, place="chargingProfile")
+    return _outcome(store.set_for_start(evse_id, profile, now=now), store.settings.version)
+
+
 def clear_charging_profile(store: ProfileStore, payload: object) -> Payload:
     """Answer ClearChargingProfile.
 
@@ -76,6 +97,72 @@ def update_dynamic_schedule(store: ProfileStore, payload: object, *, now: dateti
     profile_id = ProfileId(fields.needed_integer("chargingProfileId"))
     values = update_from_json(fields.needed("scheduleUpdate"), place=fields.at("scheduleUpdate"))
     return _outcome(store.update_dynamic(profile_id, values, now=now), store.settings.version)
+
+
+def take_pulled_update(store: ProfileStore, profile_id: ProfileId, payload: object, *, now: datetime) -> bool:
+    """Take the answer to PullDynamicScheduleUpdate (2.1, K28); return whether it brought new values.
+
+    Raises
+    ------
+    InputError
+        If the payload is not of the version's schema.
+    """
+    fields = Fields(payload, "PullDynamicScheduleUpdate")
+    if fields.text("status") != "Accepted" or fields.raw("scheduleUpdate") is None:
+        return False
+    values = update_from_json(fields.raw("scheduleUpdate"), place=fields.at("scheduleUpdate"))
+    return store.update_dynamic(profile_id, values, now=now).accepted
+
+
+def get_charging_profiles(
+    store: ProfileStore, payload: object, *, source_of: Callable[[InstalledProfile], str]
+) -> tuple[Payload, list[Payload]]:
+    """Answer GetChargingProfiles (2.x, K09): the answer, and the ReportChargingProfiles to send after it.
+
+    EVSE 0 asks for what is installed on the station as a whole, no EVSE for everything (K09.FR.04, K09.FR.05). There
+    is one report for each EVSE and source; all but the last say that more is to come.
+
+    Parameters
+    ----------
+    store : ProfileStore
+    payload : object
+    source_of : callable
+        Names the ChargingLimitSource of a profile.
+
+    Raises
+    ------
+    InputError
+        If the payload is not of the version's schema.
+    """
+    version = store.settings.version
+    fields = Fields(payload, "GetChargingProfiles")
+    request_id, evse_id = fields.needed_integer("requestId"), fields.integer("evseId", minimum=0)
+    asked = Fields(fields.needed("chargingProfile"), fields.at("chargingProfile"))
+    purpose, level = asked.choice("chargingProfilePurpose", PURPOSES[version]), asked.integer("stackLevel")
+    ids, sources = asked.integers("chargingProfileId"), asked.items("chargingLimitSource")
+    found: dict[tuple[int, str], list[Payload]] = {}
+    for installed in store.profiles:
+        profile, source = installed.profile, source_of(installed)
+        matches = (
+            evse_id in (None, installed.evse_id)
+            and purpose in (None, profile.purpose)
+            and level in (None, profile.stack_level)
+            and (not ids or profile.profile_id in ids)
+            and (not sources or source in sources)
+        )
+        if matches:
+            found.setdefault((installed.evse_id, source), []).append(profile_to_json(profile, version))
+    reports: list[Payload] = [
+        {
+            "requestId": request_id,
+            "chargingLimitSource": source,
+            "tbc": number < len(found),
+            "evseId": where,
+            "chargingProfile": profiles,
+        }
+        for number, ((where, source), profiles) in enumerate(found.items(), start=1)
+    ]
+    return {"status": "Accepted" if reports else "NoProfiles"}, reports
 
 
 def use_priority_charging(store: ProfileStore, payload: object) -> Payload:

@@ -1,21 +1,17 @@
 """How a simulated station answers its CSMS: truthfully, by what it holds and does.
 
-Every action has one line in a table; what is not in it is answered NotSupported.
+Every action has one line in a table; what is not in it is answered NotSupported. What concerns charging profiles is
+answered by :mod:`loadmgr.sim.smart_charging`.
 """
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loadmgr.bridge.profile_json import profile_from_json, profile_to_json
-from loadmgr.bridge.profile_messages import (
-    CallFault,
-    clear_charging_profile,
-    get_composite_schedule,
-    set_charging_profile,
-)
 from loadmgr.errors import InputError
-from loadmgr.model.profile import OcppVersion, ProfilePurpose
+from loadmgr.model.profile import OcppVersion
+from loadmgr.sim.smart_charging import Answer
 from ocpp_link.dialect import Fault
 from ocpp_link.errors import CallRefused, NotSupportedError
 
@@ -41,7 +37,9 @@ class Answers:
 
     def __init__(self, station: "SimStation") -> None:
         self._station = station
-        self._table = _TABLE_16 if station.version is OcppVersion.V16 else _TABLE_2X
+        table = _TABLE_16 if station.version is OcppVersion.V16 else _TABLE_2X
+        self._table: dict[str, Answer] = {action: partial(method, self) for action, method in table.items()}
+        self._table |= station.profiles.answers()
 
     async def on_call(self, action: str, payload: Payload, now: datetime) -> Payload:
         """Answer a call of the CSMS."""
@@ -50,54 +48,13 @@ class Answers:
         if answer is None:
             raise NotSupportedError
         try:
-            return await answer(self, payload, now)
+            return await answer(payload, now)
         except InputError as error:
             raise CallRefused(Fault.FORMAT, str(error)[:255]) from error
 
     def on_disconnect(self, reason: str) -> None:
         """Take note that the link is down."""
         self._station.link_lost(reason)
-
-    async def set_charging_profile(self, payload: Payload, now: datetime) -> Payload:
-        """Install a profile, by the rules of the version."""
-        answer = set_charging_profile(self._station.store, payload, now=now)
-        self._station.refresh_all()
-        return _result(answer)
-
-    async def clear_charging_profile(self, payload: Payload, now: datetime) -> Payload:
-        """Remove profiles."""
-        answer = clear_charging_profile(self._station.store, payload)
-        self._station.refresh_all()
-        return answer
-
-    async def get_composite_schedule(self, payload: Payload, now: datetime) -> Payload:
-        """Tell what is in force."""
-        return _result(get_composite_schedule(self._station.store, payload, now=now))
-
-    async def get_charging_profiles(self, payload: Payload, now: datetime) -> Payload:
-        """Tell what is installed (2.x): the answer first, the reports behind it."""
-        asked = payload["chargingProfile"]
-        found = [
-            installed
-            for installed in self._station.store.profiles
-            if payload.get("evseId") in (None, installed.evse_id)
-            and asked.get("stackLevel") in (None, installed.profile.stack_level)
-            and ("chargingProfileId" not in asked or installed.profile.profile_id in asked["chargingProfileId"])
-        ]
-        if not found:
-            return {"status": "NoProfiles"}
-        reports = [
-            {
-                "requestId": payload["requestId"],
-                "chargingLimitSource": "CSO",
-                "tbc": index < len(found) - 1,
-                "evseId": installed.evse_id,
-                "chargingProfile": [profile_to_json(installed.profile, self._station.version)],
-            }
-            for index, installed in enumerate(found)
-        ]
-        self._station.spawn(self._station.report_profiles(reports))
-        return _ACCEPTED
 
     async def get_configuration(self, payload: Payload, now: datetime) -> Payload:
         """Tell configuration keys (1.6)."""
@@ -141,11 +98,9 @@ class Answers:
         if bay is None:
             return _REJECTED
         if "chargingProfile" in payload:
-            profile = profile_from_json(payload["chargingProfile"], self._station.version, place="chargingProfile")
-            if profile.purpose is not ProfilePurpose.TX:
-                return _REJECTED
-            if not self._station.store.set_for_start(bay.number, profile, now=now).accepted:
-                return _REJECTED
+            answer = self._station.profiles.accept_start(bay.number, payload["chargingProfile"], now)
+            if answer["status"] != "Accepted":
+                return answer
         self._station.spawn(self._station.begin(bay, token, remote_start_id=payload.get("remoteStartId")))
         return _ACCEPTED
 
@@ -174,23 +129,14 @@ class Answers:
         return {"listVersion" if self._station.version is OcppVersion.V16 else "versionNumber": 0}
 
 
-def _result(answer: Payload | CallFault) -> Payload:
-    if isinstance(answer, CallFault):
-        raise CallRefused(Fault(answer.code), answer.description)
-    return answer
-
-
 _Method = Callable[[Answers, Payload, datetime], Awaitable[Payload]]
 
 _BOTH: dict[str, _Method] = {
     "ChangeAvailability": Answers.change_availability,
     "ClearCache": Answers.clear_cache,
-    "ClearChargingProfile": Answers.clear_charging_profile,
     "DataTransfer": Answers.data_transfer,
-    "GetCompositeSchedule": Answers.get_composite_schedule,
     "GetLocalListVersion": Answers.get_local_list_version,
     "Reset": Answers.reset,
-    "SetChargingProfile": Answers.set_charging_profile,
     "TriggerMessage": Answers.trigger_message,
     "UnlockConnector": Answers.unlock_connector,
 }
@@ -201,7 +147,6 @@ _TABLE_16 = _BOTH | {
     "RemoteStopTransaction": Answers.remote_stop,
 }
 _TABLE_2X = _BOTH | {
-    "GetChargingProfiles": Answers.get_charging_profiles,
     "GetVariables": Answers.get_variables,
     "RequestStartTransaction": Answers.remote_start,
     "RequestStopTransaction": Answers.remote_stop,

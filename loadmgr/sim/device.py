@@ -39,7 +39,7 @@ class _Entry:
         return self.key or f"{self.component}.{self.variable}"
 
 
-def _entries(settings: StationSettings, meter_interval_s: float) -> list[_Entry]:
+def _entries(settings: StationSettings, meter_interval_s: float, *, smart_charging: bool) -> list[_Entry]:
     units = settings.allowed_units or (RateUnit.A, RateUnit.W)
     words = ",".join(RATE_UNIT_WORDS[u] if settings.version is OcppVersion.V16 else u.value for u in units)
     controller = "SmartChargingCtrlr"
@@ -70,9 +70,12 @@ def _entries(settings: StationSettings, meter_interval_s: float) -> list[_Entry]
         ),
         _Entry(key="AuthorizeRemoteTxRequests", component="AuthCtrlr", variable="AuthorizeRemoteStart", value="false"),
         _Entry(key="NumberOfConnectors", value=str(settings.evses)),
-        _Entry(key="SupportedFeatureProfiles", value="Core,SmartCharging,RemoteTrigger"),
-        _Entry(component=controller, variable="Available", value="true"),
-        _Entry(component=controller, variable="Enabled", value="true"),
+        _Entry(
+            key="SupportedFeatureProfiles",
+            value="Core,SmartCharging,RemoteTrigger" if smart_charging else "Core,RemoteTrigger",
+        ),
+        _Entry(component=controller, variable="Available", value=str(smart_charging).lower()),
+        _Entry(component=controller, variable="Enabled", value=str(smart_charging).lower()),
         _Entry(key="ChargingScheduleAllowedChargingRateUnit", component=controller, variable="RateUnit", value=words),
         _Entry(
             key="ChargeProfileMaxStackLevel",
@@ -106,10 +109,14 @@ class DeviceModel:
         What it can do with profiles, told truthfully.
     meter_interval_s : float
         How often it sends meter values in a transaction, until that is changed [s].
+    smart_charging : bool
+        Whether it knows charging profiles at all.
     """
 
-    def __init__(self, settings: StationSettings, *, meter_interval_s: float = 10.0) -> None:
-        self._entries = _entries(settings, meter_interval_s)
+    def __init__(
+        self, settings: StationSettings, *, meter_interval_s: float = 10.0, smart_charging: bool = True
+    ) -> None:
+        self._entries = _entries(settings, meter_interval_s, smart_charging=smart_charging)
         self._values = {entry.name: entry.value for entry in self._entries}
 
     def text(self, name: str) -> str:

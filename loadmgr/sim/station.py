@@ -16,12 +16,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import ProfileStore
 from loadmgr.composite.transaction import StationTransaction
 from loadmgr.model.ids import StationId, TransactionId
 from loadmgr.model.profile import OcppVersion
-from loadmgr.model.topology import CurrentType, Evse
+from loadmgr.model.topology import Evse
 from loadmgr.sim.answers import Answers
 from loadmgr.sim.arrivals import Visit
 from loadmgr.sim.bay import READER_S, Bay, BayWatcher
@@ -29,6 +27,7 @@ from loadmgr.sim.device import LOCAL_AUTHORIZE_OFFLINE, MEASURANDS, METER_INTERV
 from loadmgr.sim.direct import Dial, dial_url
 from loadmgr.sim.manners import Manners
 from loadmgr.sim.outlet import Outlet
+from loadmgr.sim.smart_charging import SmartCharging, empty_store, settings_of
 from loadmgr.sim.station_clock import StationClock
 from ocpp_link.errors import CallTimeout, ConnectFailed, ConnectionLost, OcppError
 from ocpp_link.testing import ChargingStation
@@ -60,6 +59,10 @@ class SimStation:
         Whether profiles survive a reboot.
     voltage_v, meter_interval_s : float
         Between phase and neutral; how often it sends meter values in a transaction [s].
+    smart_charging : bool
+        Whether it knows charging profiles at all.
+    time_zone : str, optional
+        Where it stands; UTC if absent.
     """
 
     def __init__(  # noqa: PLR0913 - the nameplate of a station
@@ -75,6 +78,8 @@ class SimStation:
         keeps_profiles: bool,
         voltage_v: float = 230.0,
         meter_interval_s: float = 10.0,
+        smart_charging: bool = True,
+        time_zone: str | None = None,
         dial: Dial = dial_url,
     ) -> None:
         self.id = station_id
@@ -83,18 +88,10 @@ class SimStation:
         self.manners = manners
         self.keeps_profiles = keeps_profiles
         self.bays = {e.number: Bay(Outlet(e, voltage_v=voltage_v), watcher) for e in evses}
-        self.settings = StationSettings(
-            version=version,
-            evses=max(e.number for e in evses),
-            max_stack_level=8,
-            max_periods=24,
-            max_profiles=16,
-            default_current_a=max(e.max_a for e in evses),
-            direct_current=all(e.current_type is CurrentType.DC for e in evses),
-            voltage_v=voltage_v,
-        )
-        self.store = ProfileStore(self.settings)
-        self.device = DeviceModel(self.settings, meter_interval_s=meter_interval_s)
+        self.settings = settings_of(version, evses, voltage_v=voltage_v, time_zone=time_zone)
+        self.store = empty_store(station_id, self.settings)
+        self.device = DeviceModel(self.settings, meter_interval_s=meter_interval_s, smart_charging=smart_charging)
+        self.profiles = SmartCharging(self, available=smart_charging)
         self.wire = ChargingStation(
             identity=station_id,
             version=version.value,
@@ -178,6 +175,7 @@ class SimStation:
     def _cut(self, bay: Bay) -> None:
         """Open the contactor: no transaction, no energy."""
         self.store.end_transaction(bay.number)
+        self.store.purge(self.clock.now())
         bay.transaction, bay.energised = None, False
         bay.finished = bay.visit is not None
 
@@ -208,18 +206,20 @@ class SimStation:
                 self._starts += 1
                 self._energise(bay, TransactionId(f"offline-{self._starts}"))
             if remote_start_id is None:
-                status = await self._delivered(lambda: self.wire.authorize(token))
+                status = await self.deliver(lambda: self.wire.authorize(token))
                 if status != "Accepted" or bay.visit is not visit:
+                    self.store.drop_pending(bay.number)
                     self._cut(bay)
                     self.refresh(bay)
                     return
-            reply = await self._delivered(
+            reply = await self.deliver(
                 lambda: self.wire.start_transaction(
                     bay.number, token, meter_wh=bay.outlet.register_wh, remote_start_id=remote_start_id
                 )
             )
             if reply is not None and reply.status == "Accepted" and bay.visit is visit and self._powered:
                 self._energise(bay, TransactionId(reply.transaction_id))
+            self.store.drop_pending(bay.number)  # of a remote start that led to no transaction
 
     async def stop(self, bay: Bay, *, reason: str) -> None:
         """Stop the transaction of an EVSE; the cable stays in."""
@@ -247,6 +247,7 @@ class SimStation:
     async def sample(self, bay: Bay) -> None:
         """Send meter values of an EVSE, if it can."""
         if bay.energised and self._online.is_set():
+            self.profiles.note_soc(bay.number, bay.outlet.state_of_charge_ratio)
             self.refresh(bay)
             samples = bay.samples(self.device.text(MEASURANDS), meter_ratio=self.manners.meter_ratio)
             await self._tried(self.wire.meter_values(bay.number, samples))
@@ -266,6 +267,8 @@ class SimStation:
         """Take note that the link is down, and dial again unless the power is off too."""
         logger.debug("%s: %s", self.id, reason)
         self._online.clear()
+        self.store.note_offline(self.clock.now())
+        self.refresh_all()
         if self._powered and self._tasks is not None:
             self.spawn(self._dial(boot_reason=None))
 
@@ -292,7 +295,7 @@ class SimStation:
             bay.finished = False
             bay.told_status = None
         if forget:
-            self.store = ProfileStore(self.settings)
+            self.store = empty_store(self.id, self.settings)
         self.refresh_all()
         await self.wire.disconnect(drop=True)
         self.wire.forget()
@@ -312,6 +315,8 @@ class SimStation:
                 if boot_reason is not None:
                     await self._boot(boot_reason)
                 self._online.set()
+                self.store.note_online(self.clock.now())
+                self.refresh_all()
             except (ConnectFailed, ConnectionLost, CallTimeout) as error:
                 logger.debug("%s: no connection: %s", self.id, error)
                 await self.clock.sleep_until(self.clock.now_s() + pause_s)
@@ -341,7 +346,7 @@ class SimStation:
         except OcppError as error:
             logger.debug("%s: message lost: %s", self.id, error)
 
-    async def _delivered(self, call: Callable[[], Awaitable[T]]) -> T | None:
+    async def deliver(self, call: Callable[[], Awaitable[T]]) -> T | None:
         """Send a message again until it is answered; ``None`` where it is refused."""
         while True:
             await self._online.wait()
@@ -392,9 +397,4 @@ class SimStation:
         return True
 
     async def _sent(self, call: Callable[[], Awaitable[object]]) -> None:
-        await self._delivered(call)
-
-    async def report_profiles(self, reports: Sequence[Mapping[str, Any]]) -> None:
-        """Send ReportChargingProfiles (2.x)."""
-        for report in reports:
-            await self._delivered(partial(self.wire.call, "ReportChargingProfiles", dict(report)))
+        await self.deliver(call)

@@ -98,6 +98,8 @@ class World:
             keeps_profiles=station.keeps_profiles is not Trust.NO,
             voltage_v=self.plan.site.voltage_v,
             meter_interval_s=self.plan.site.timing.meter_interval_s,
+            smart_charging=station.id not in self.plan.no_smart_charging,
+            time_zone=self.plan.site.time_zone,
             dial=dial,
         )
 

@@ -42,6 +42,8 @@ class WorldPlan:
         Second 0 of the world, and its end.
     spells : tuple of (StationId, Spell)
         Bad manners by station.
+    no_smart_charging : frozenset of StationId
+        Stations that know no charging profiles.
     """
 
     site: Site
@@ -51,6 +53,7 @@ class WorldPlan:
     seed: int = 0
     background: tuple[Background, ...] = ()
     spells: tuple[tuple[StationId, Spell], ...] = ()
+    no_smart_charging: frozenset[StationId] = frozenset()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", require_utc(self.start, name="start"))

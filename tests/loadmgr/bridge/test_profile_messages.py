@@ -10,6 +10,7 @@ import pytest
 from loadmgr.bridge.profile_messages import (
     CallFault,
     clear_charging_profile,
+    get_charging_profiles,
     get_composite_schedule,
     set_charging_profile,
     update_dynamic_schedule,
@@ -91,6 +92,23 @@ def test_what_a_station_answers_passes_the_official_schema(version):
     check = official(version)
     for action, payload in answers:
         assert [] == check(action, payload)
+
+
+@pytest.mark.parametrize("version", [V201, V21])
+def test_a_report_of_profiles_passes_the_official_schema(version):
+    """GetChargingProfiles (K09): one report for each EVSE and source, the last one says so."""
+    made = store(version)
+    set_charging_profile(made, setting(version), now=NOON)
+    set_charging_profile(made, setting(version, evse_id=0, id=2, stackLevel=1), now=NOON)
+    asked = {"requestId": 4, "chargingProfile": {}}
+
+    answer, reports = get_charging_profiles(made, asked, source_of=lambda installed: "CSO")
+
+    assert [] == official(version)("GetChargingProfiles", answer)
+    folder = files("ocpp") / {V201: "v201", V21: "v21"}[version] / "schemas"
+    schema = json.loads((folder / "ReportChargingProfilesRequest.json").read_text(encoding="utf-8-sig"))
+    assert [] == [e.message for r in reports for e in jsonschema_rs.validator_for(schema).iter_errors(r)]
+    assert [(1, True), (0, False)] == [(r["evseId"], r["tbc"]) for r in reports]
 
 
 def official(version):

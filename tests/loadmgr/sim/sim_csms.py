@@ -25,6 +25,7 @@ class PlainCsms:
         self.stations: dict[str, Any] = {}
         self.heard: list[tuple[float, str, str, dict[str, Any]]] = []
         self.transactions = 0
+        self.pulled: dict[str, Any] = {"status": "Rejected"}
 
     async def on_connect(self, station: Any) -> None:
         self.stations[station.id] = station
@@ -40,6 +41,8 @@ class PlainCsms:
                 return {"currentTime": now}
             case "Authorize":
                 return {"idTagInfo" if station.version == "1.6" else "idTokenInfo": token}
+            case "PullDynamicScheduleUpdate":
+                return self.pulled
             case "StartTransaction":
                 self.transactions += 1
                 return {"transactionId": self.transactions, "idTagInfo": token}
@@ -88,16 +91,22 @@ def session(name: str, evse: str, *, at_min: float = 5.0, stay_min: float = 30.0
 
 
 def small_plan(
-    *sessions: SessionRecord, minutes: float = 60.0, spells: tuple[tuple[str, Spell], ...] = (), **site: Any
+    *sessions: SessionRecord,
+    minutes: float = 60.0,
+    spells: tuple[tuple[str, Spell], ...] = (),
+    on: Site | None = None,
+    without_profiles: frozenset[str] = frozenset(),
+    **site: Any,
 ) -> WorldPlan:
     until = START + timedelta(minutes=minutes)
-    where = small_site(**site)
+    where = on or small_site(**site)
     return WorldPlan(
         site=where,
         arrivals=plan_arrivals(where, sessions, start=START, until=until, seed=1),
         start=START,
         until=until,
         spells=spells,
+        no_smart_charging=without_profiles,
     )
 
 
@@ -120,7 +129,7 @@ class Run:
 
     @asynccontextmanager
     async def living(self):
-        server = await serve("127.0.0.1", 0, handler=self.csms, clock=self.party, versions=("1.6", "2.0.1"))
+        server = await serve("127.0.0.1", 0, handler=self.csms, clock=self.party, versions=("1.6", "2.0.1", "2.1"))
         url = f"ws://127.0.0.1:{server.port}/ocpp"
         self.world = World(self.plan, clock=self.clock, url=url, observe=self.observed.append)
         try:
