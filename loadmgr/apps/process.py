@@ -15,7 +15,8 @@ from rich.logging import RichHandler
 from loadmgr.apps.live import LiveTable, Pulse
 from loadmgr.apps.metrics_page import serve_metrics
 from loadmgr.apps.report import quantile_ms
-from loadmgr.apps.site import SiteProcess, serve_site, stop
+from loadmgr.apps.site import SiteProcess, stop
+from loadmgr.apps.upstream import Upstream, serve_stations
 from loadmgr.control.decision import Decision
 from loadmgr.site_file import SiteFile
 from ocpp_link.metrics import Metrics
@@ -90,18 +91,22 @@ class _Watch:
             self._lines.close()
 
 
-async def _main(site_file: SiteFile, watch: _Watch, *, host: str, port: int, quiet: bool) -> None:
+async def _main(
+    site_file: SiteFile, watch: _Watch, upstream: Upstream | None, *, host: str, port: int, quiet: bool
+) -> None:
     console = Console()
     screen = _Screen(site_file, console)
     clock = SystemClock()
     process = SiteProcess(site_file, clock=clock, on_decision=screen.take)
-    server = await serve_site(process, host=host, port=port, clock=clock, tap=watch.tap(clock))
+    server = await serve_stations(process, upstream, host=host, port=port, clock=clock, tap=watch.tap(clock))
     await watch.open(process)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, ended.set)
     log.info("%s: stations connect to ws://%s:%d/ocpp/<station id>", site_file.site.name, host, server.port)
+    if upstream is not None:
+        log.info("they are relayed to %s/<station id>", upstream.url.rstrip("/"))
     controller = asyncio.create_task(process.run())
     controller.add_done_callback(lambda _: ended.set())
     try:
@@ -126,11 +131,14 @@ def run_process(
     quiet: bool,
     wire_log: Path | None = None,
     metrics_port: int | None = None,
+    upstream: Upstream | None = None,
 ) -> None:
     """Run a site's controller until SIGINT or SIGTERM; stations keep their fail-safe profiles afterwards.
 
     Raises
     ------
+    InputError
+        If what is kept of the CSMS cannot be read.
     OSError
         If a port or the wire log cannot be opened.
     """
@@ -141,4 +149,4 @@ def run_process(
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)] if not show_lines else None,
     )
     watch = _Watch(wire_log=wire_log, metrics_port=metrics_port)
-    asyncio.run(_main(site_file, watch, host=host, port=port, quiet=quiet))
+    asyncio.run(_main(site_file, watch, upstream, host=host, port=port, quiet=quiet))

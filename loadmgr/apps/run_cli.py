@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from loadmgr.site_file import SiteFile
 
 
-def run(
+def run(  # noqa: PLR0913 - one option each
     site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: the site file's]")] = None,
@@ -25,6 +25,28 @@ def run(
     metrics: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve http://127.0.0.1:PORT/metrics for Prometheus.")
     ] = None,
+    upstream: Annotated[
+        str | None, typer.Option("--upstream", metavar="URL", help="Relay stations to this CSMS: ws:// or wss://.")
+    ] = None,
+    upstream_passwords: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What stations log in with there: YAML, `ID: password`.")
+    ] = None,
+    upstream_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Authorities that may vouch for it, PEM; else the system's."),
+    ] = None,
+    upstream_loss: Annotated[
+        str, typer.Option(help="When it is lost: `strict` closes stations, `sticky` serves them on and tells it later.")
+    ] = "strict",
+    upstream_state: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keeps its profiles; else SITE.upstream beside the site.")
+    ] = None,
+    start_offline: Annotated[
+        bool, typer.Option("--start-offline", help="With `sticky`: let anybody start while the CSMS is lost.")
+    ] = False,
+    pass_vendor: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Relay this vendor's DataTransfer to stations; repeatable.")
+    ] = None,
     without_certificate: Annotated[
         bool, typer.Option("--without-certificate", help="Start although it is not proven what holds without control.")
     ] = False,
@@ -33,12 +55,30 @@ def run(
 
     Starts only where `loadmgr check` proves that no circuit exceeds its limit with the controller dead.
 
-    Examples: `loadmgr run my-site.yaml`, `loadmgr run my-site.yaml --port 9000 --quiet`
+    With --upstream it stands between the stations and an existing CSMS, which notices nothing: messages pass, its
+    charging profiles are held, and the lower of its limits and ours is in force.
+
+    Examples: `loadmgr run my-site.yaml`, `loadmgr run my-site.yaml --port 9000 --quiet`,
+    `loadmgr run my-site.yaml --upstream wss://csms.example/ocpp --upstream-loss sticky`
     """
     from loadmgr.apps.process import run_process
+    from loadmgr.apps.upstream import Upstream, read_passwords, upstream_folder
     from loadmgr.site_file import find_site, load_site
 
     site_file = load_site(find_site(site))
+    above = None
+    if upstream is not None:
+        above = Upstream(
+            url=upstream,
+            folder=upstream_state or upstream_folder(site_file),
+            passwords={} if upstream_passwords is None else read_passwords(upstream_passwords, site_file.site),
+            authority=upstream_ca,
+            loss=upstream_loss,
+            start_offline=start_offline,
+            vendors=tuple(pass_vendor or ()),
+        )
+    elif upstream_passwords or upstream_ca or upstream_state or start_offline or pass_vendor:
+        raise InputError("options about a CSMS need its address: --upstream wss://csms.example/ocpp")
     _see_certificate(site_file, refuses=not without_certificate)
     run_process(
         site_file,
@@ -47,6 +87,7 @@ def run(
         quiet=quiet,
         wire_log=wire_log,
         metrics_port=metrics,
+        upstream=above,
     )
 
 

@@ -1,0 +1,184 @@
+"""A site between its stations and an existing CSMS: messages pass, limits are ours.
+
+Rules
+-----
+1. What a station says is heard by the site's controller exactly as if it were connected here, and goes on as it is.
+2. The CSMS's charging profiles are held and reach the controller as a limit of others; `ProfileGuard` lets nothing by
+   that could lift a limit.
+3. A failure here stops no message: what could not be heard is logged.
+"""
+
+import logging
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from loadmgr.apps.held_folder import HeldFolder
+from loadmgr.apps.relayed_link import RelayedLink
+from loadmgr.apps.site import SiteProcess
+from loadmgr.bridge.held_station import HeldStation
+from loadmgr.model.ids import TransactionId
+from ocpp_link.clock import Clock
+from ocpp_link.interceptor import Verdict
+from ocpp_link.proxy import RelayedStation
+from ocpp_link.proxy_profiles import ProfileGuard
+from ocpp_link.timestamps import from_wire
+
+log = logging.getLogger(__name__)
+
+TOLD_AGAIN_S = 1800
+"""Limits are told for a day ahead; so often they are told anew [s]."""
+
+_STARTS = ("RemoteStartTransaction", "RequestStartTransaction")
+
+
+class LocalController:
+    """The interceptor of a relay that serves a site's controller.
+
+    Parameters
+    ----------
+    process : SiteProcess
+    clock : Clock
+    folder : Path
+        Where the CSMS's profiles are kept.
+    vendors : collection of str
+        Vendor ids whose DataTransfer goes on to stations: those known to set no limit.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a file that cannot be read.
+    """
+
+    def __init__(self, process: SiteProcess, *, clock: Clock, folder: Path, vendors: Collection[str] = ()) -> None:
+        self._process = process
+        self._clock = clock
+        self._held = HeldFolder(folder, process.site, clock=clock, changed=self._tell)
+        self._guard = ProfileGuard(self._held, vendors=vendors)
+        self._links: dict[str, RelayedLink] = {}
+        self.without_csms: set[str] = set()
+        """Stations that are served while the CSMS is lost."""
+
+    async def run(self) -> None:
+        """Tell limits anew from time to time, until cancelled: they are told for a day ahead."""
+        while True:
+            await self._clock.sleep_until(self._clock.now_s() + TOLD_AGAIN_S)
+            for station_id in list(self._links):
+                self._tell(station_id)
+
+    # What a relay asks of its interceptor.
+
+    def holds(self, action: str) -> bool:
+        """Tell whether an action of the CSMS must not reach a station unread."""
+        return self._guard.holds(action)
+
+    def on_connect(self, station: RelayedStation) -> None:
+        """Take note of a station."""
+        link = RelayedLink(station, patience_s=self._process.site.timing.call_timeout_s)
+        self._links[station.id] = link
+        if not station.upstream_connected:
+            self.without_csms.add(station.id)
+        self._held.station(station.id, station.version)
+        self._process.attach(link)
+        self._tell(station.id)
+
+    def on_upstream(self, station: RelayedStation, *, connected: bool) -> None:
+        """Take note that the CSMS is lost, or back."""
+        (self.without_csms.discard if connected else self.without_csms.add)(station.id)
+        log.warning("%s: the CSMS is %s", station.id, "back" if connected else "lost; the station is served on")
+
+    def on_disconnect(self, station: RelayedStation, reason: str) -> None:
+        """Take note that a station is gone."""
+        link = self._links.get(station.id)
+        if link is not None and link.station is station:
+            del self._links[station.id]
+            self.without_csms.discard(station.id)
+            self._process.detach(link, reason)
+
+    def on_csms_call(self, station: RelayedStation, action: str, payload: dict[str, Any]) -> Verdict:
+        """Decide about a call of the CSMS."""
+        return self._guard.judge(station, action, payload)
+
+    def on_station_call(self, station: RelayedStation, action: str, payload: dict[str, Any]) -> Verdict:
+        """Hear a station's call, and decide whether it is for us."""
+        verdict = self._guard.judge_station(station, action, payload)
+        link = self._links.get(station.id)
+        if link is not None and link.station is station and not _opens(action, payload):
+            link.look()  # a boot is under way from its request on
+            self._process.hear(link, action, payload)
+            self._note(link, action, payload)
+        return verdict
+
+    def on_csms_reply(
+        self, station: RelayedStation, action: str, payload: dict[str, Any], reply: dict[str, Any] | None
+    ) -> None:
+        """Hear of a transaction that begins.
+
+        Only now: 1.6 names it in the answer, and a station knows of it, and takes its profiles, from the answer on.
+        """
+        link = self._links.get(station.id)
+        if link is None or link.station is not station:
+            return
+        link.look()
+        if action == "TransactionEvent" and _opens(action, payload):
+            self._process.hear(link, action, payload)
+            self._note(link, action, payload)
+        elif action == "StartTransaction" and reply is not None:
+            transaction = str(reply["transactionId"])
+            self._process.hear(link, action, payload, transaction=transaction)
+            self._began(link, payload["connectorId"], transaction, token=payload.get("idTag"))
+
+    def on_station_reply(
+        self, station: RelayedStation, action: str, payload: dict[str, Any], reply: dict[str, Any] | None
+    ) -> None:
+        """Take note of a remote start that the station did not take: its profile waits for nothing."""
+        if action in _STARTS and (reply or {}).get("status") != "Accepted":
+            self._held.station(station.id, station.version).start_refused()
+
+    # Transactions, for the profiles that belong to them.
+
+    def _note(self, link: RelayedLink, action: str, payload: dict[str, Any]) -> None:
+        match action:
+            case "StopTransaction":
+                self._over(link, str(payload["transactionId"]))
+            case "MeterValues" if link.version == "1.6" and payload.get("transactionId", 0) > 0:
+                self._began(link, payload["connectorId"], str(payload["transactionId"]), token=None)
+            case "TransactionEvent":
+                transaction = payload["transactionInfo"]["transactionId"]
+                if payload["eventType"] == "Ended":
+                    self._over(link, transaction)
+                elif "evse" in payload:
+                    token = payload.get("idToken", {}).get("idToken")
+                    at = self._when(payload["timestamp"])
+                    self._began(link, payload["evse"]["id"], transaction, token=token, at=at)
+
+    def _began(
+        self, link: RelayedLink, number: int, transaction: str, *, token: str | None, at: datetime | None = None
+    ) -> None:
+        held, now = self._of(link), self._clock.now()
+        if held.started(number, TransactionId(transaction), token=token, at=min(at or now, now)):
+            self._held.save(link.id)
+
+    def _over(self, link: RelayedLink, transaction: str) -> None:
+        if self._of(link).ended(TransactionId(transaction)):
+            self._held.save(link.id)
+
+    def _of(self, link: RelayedLink) -> HeldStation:
+        return self._held.station(link.id, link.version)
+
+    def _when(self, written: str) -> datetime | None:
+        try:
+            return from_wire(written)
+        except ValueError:
+            return None
+
+    def _tell(self, station_id: str) -> None:
+        link = self._links.get(station_id)
+        if link is not None:
+            for limit in self._of(link).limits(self._clock.now()):
+                self._process.observe(limit, source=station_id)
+
+
+def _opens(action: str, payload: dict[str, Any]) -> bool:
+    return action == "StartTransaction" or (action == "TransactionEvent" and payload["eventType"] == "Started")

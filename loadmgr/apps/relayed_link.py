@@ -1,0 +1,77 @@
+"""A station that is relayed to a CSMS, as the site's process asks it."""
+
+import asyncio
+from collections.abc import Hashable
+from typing import Any
+
+from ocpp_link.errors import ConnectionLost, NotAllowedYetError
+from ocpp_link.outbox import Priority
+from ocpp_link.proxy import RelayedStation
+
+
+class RelayedLink:
+    """A way to a relayed station: what is asked while its boot is under way waits until the CSMS has answered that.
+
+    Parameters
+    ----------
+    station : RelayedStation
+    patience_s : float
+        How long to wait for that [s].
+    """
+
+    def __init__(self, station: RelayedStation, *, patience_s: float) -> None:
+        self.station = station
+        self._patience_s = patience_s
+        self._may_ask = asyncio.Event()
+        self.look()
+
+    @property
+    def id(self) -> str:
+        """The station's identity."""
+        return self.station.id
+
+    @property
+    def version(self) -> str:
+        """The OCPP version of the connection."""
+        return self.station.version
+
+    def look(self) -> None:
+        """Look again whether the station may be asked."""
+        if self.station.may_be_asked:
+            self._may_ask.set()
+        else:
+            self._may_ask.clear()
+
+    async def call(
+        self,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        timeout_s: float | None = None,
+        priority: Priority = Priority.NORMAL,
+        coalesce: Hashable | None = None,
+    ) -> dict[str, Any]:
+        """Ask the station; see `ocpp_link.station.Station.call`.
+
+        Raises
+        ------
+        OcppError
+            As `RelayedStation.call`; `ConnectionLost` also where its boot is not accepted in time.
+        """
+        await self._wait()
+        try:
+            return await self.station.call(action, payload, timeout_s=timeout_s, priority=priority)
+        except NotAllowedYetError as error:
+            raise ConnectionLost(str(error)) from error
+
+    async def _wait(self) -> None:
+        if self._may_ask.is_set():
+            return
+        clock = self.station.clock
+        waits = (
+            asyncio.create_task(self._may_ask.wait()),
+            asyncio.create_task(clock.sleep_until(clock.now_s() + self._patience_s)),
+        )
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()

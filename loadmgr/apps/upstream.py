@@ -1,0 +1,168 @@
+"""The CSMS above a site: where it is, how stations log in there, and the relay that stands between."""
+
+import asyncio
+import logging
+import os
+import ssl
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from loadmgr.apps.local_controller import LocalController
+from loadmgr.apps.site import SiteProcess, serve_site, stop
+from loadmgr.errors import InputError
+from loadmgr.model.topology import Site
+from loadmgr.site_file import SiteFile, sample_folder
+from loadmgr.site_file.document import read_document
+from ocpp_link.clock import Clock
+from ocpp_link.proxy_server import ProxyServer, ProxySettings, serve_proxy
+from ocpp_link.proxy_sticky import Sticky
+from ocpp_link.security import station_context
+from ocpp_link.transport import Server
+from ocpp_link.wirelog import Tap
+
+log = logging.getLogger(__name__)
+
+PING_INTERVAL_S = 30.0
+CSMS_PATIENCE_S = 30.0
+"""How long a CSMS, or a station that it asks, may take to answer [s]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """How a site stands below a CSMS.
+
+    Parameters
+    ----------
+    url : str
+        Its endpoint; station ids are appended to it.
+    folder : Path
+        Where its profiles, and what it has yet to be told, are kept.
+    passwords : mapping
+        What stations log in with there, by id, where they do not bring it themselves.
+    authority : Path, optional
+        Certificates of the authorities that may vouch for it; the system's if absent.
+    loss : str
+        ``strict`` closes stations when the CSMS is lost, ``sticky`` serves them on.
+    start_offline : bool
+        With ``sticky``: whether anybody may start charging meanwhile.
+    vendors : tuple of str
+        Vendor ids whose DataTransfer goes on to stations.
+    """
+
+    url: str
+    folder: Path
+    passwords: Mapping[str, str] = field(default_factory=dict)
+    authority: Path | None = None
+    loss: str = "strict"
+    start_offline: bool = False
+    vendors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise InputError(f"--upstream must be like wss://csms.example/ocpp, got {self.url!r}")
+        if parts.username is not None:
+            raise InputError("--upstream must hold no password: stations have their own, see --upstream-passwords")
+        if self.authority is not None and parts.scheme != "wss":
+            raise InputError(f"--upstream-ca needs a wss:// address, got {self.url!r}")
+        if self.loss not in ("strict", "sticky"):
+            raise InputError(f"--upstream-loss must be strict or sticky, got {self.loss!r}")
+        if self.start_offline and self.loss != "sticky":
+            raise InputError("--start-offline needs --upstream-loss sticky: else nobody is served without the CSMS")
+
+
+def upstream_folder(site_file: SiteFile) -> Path:
+    """Return where a site keeps what belongs to its CSMS: beside its file, or where the user's state is kept."""
+    path = site_file.path.resolve()
+    beside = path.parent != sample_folder().resolve() and os.access(path.parent, os.W_OK)
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "loadmgr"
+    return (path.parent if beside else state) / f"{path.stem}.upstream"
+
+
+def read_passwords(path: Path, site: Site) -> MappingProxyType[str, str]:
+    """Read the passwords of stations: a YAML mapping of station ids.
+
+    Raises
+    ------
+    InputError
+        If it is none, or names a station that the site does not have.
+    OSError
+        If it cannot be read.
+    """
+    document = read_document(path)
+    for flaw in document.flaws:
+        raise InputError(f"{path}:{flaw.line}:{flaw.column}: {flaw.text}; write `STATION-ID: password`, a line each")
+    known = {str(s.id) for s in site.stations}
+    out = {}
+    for name, value in document.value.items():
+        line, column = document.place((name,), at_key=True)
+        if name not in known:
+            raise InputError(
+                f"{path}:{line}:{column}: the site has no station {name}; it has {', '.join(sorted(known))}"
+            )
+        raw = document.raw((name,))
+        if raw is None or isinstance(value, dict | list) or not raw:
+            raise InputError(f"{path}:{line}:{column}: the password of {name} must be text; put it in quotes")
+        out[name] = raw
+    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        log.warning("%s: others can read these passwords; chmod 600 it", path)
+    return MappingProxyType(out)
+
+
+def _trust(authority: Path | None) -> ssl.SSLContext | None:
+    if authority is None:
+        return None
+    try:
+        return station_context(authority)
+    except ssl.SSLError as error:
+        raise InputError(f"{authority}: must hold certificates in PEM: {error.reason or error}") from error
+
+
+class Relay:
+    """The site's endpoint while a CSMS stands above it. Made by `serve_stations`."""
+
+    def __init__(self, server: ProxyServer, controller: LocalController) -> None:
+        self.port = server.port
+        self.controller = controller
+        self._server = server
+        self._telling = asyncio.create_task(controller.run())
+
+    async def close(self) -> None:
+        """Stop listening and close every connection, below and above."""
+        await stop(self._telling)
+        await self._server.close()
+
+
+async def serve_stations(
+    process: SiteProcess, upstream: Upstream | None, *, host: str, port: int, clock: Clock, tap: Tap | None = None
+) -> Server | Relay:
+    """Open the endpoint ``ws://host:port/ocpp/<station id>`` for a site's stations, relayed if there is a CSMS.
+
+    Raises
+    ------
+    InputError
+        If what is kept of the CSMS cannot be read.
+    OSError
+        If the port, the folder or the authority's file cannot be opened.
+    """
+    if upstream is None:
+        return await serve_site(process, host=host, port=port, clock=clock, tap=tap)
+    folder = upstream.folder
+    controller = LocalController(process, clock=clock, folder=folder / "held", vendors=upstream.vendors)
+    queue = folder / "queue.sqlite3"
+    settings = ProxySettings(
+        upstream_url=upstream.url,
+        upstream_tls=_trust(upstream.authority),
+        upstream_passwords=upstream.passwords,
+        identities={str(s.id) for s in process.site.stations},
+        call_timeout_s=CSMS_PATIENCE_S,
+        ping_interval_s=PING_INTERVAL_S,
+        tap=tap,
+        sticky=Sticky(queue=queue, start_offline=upstream.start_offline) if upstream.loss == "sticky" else None,
+    )
+    server = await serve_proxy(host, port, settings=settings, interceptor=controller, clock=clock)
+    return Relay(server, controller)
