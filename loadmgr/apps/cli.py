@@ -11,6 +11,7 @@ import typer
 from loadmgr import __version__
 from loadmgr.apps import (
     check_cli,
+    commission_cli,
     composite_cli,
     data_cli,
     demo_cli,
@@ -43,6 +44,7 @@ app.command("size")(size_cli.size)
 app.add_typer(data_cli.app, name="data")
 app.command("composite")(composite_cli.composite)
 app.add_typer(station_cli.app, name="station")
+app.command("commission")(commission_cli.commission)
 app.command("messages")(messages_cli.messages)
 app.command("serve")(serve_cli.serve)
 app.add_typer(serve_cli.tokens, name="token")
