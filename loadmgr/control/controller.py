@@ -32,6 +32,7 @@ from loadmgr.control.holding import Holding, settled
 from loadmgr.control.learnt import learnt_traits
 from loadmgr.control.observation import CommandAnswered, Observation, Outcome
 from loadmgr.control.others import within_others
+from loadmgr.control.override import drop_ended
 from loadmgr.control.pending import Pending
 from loadmgr.control.plan import Plan, empty_plan, plan_of, targets_a
 from loadmgr.control.reconcile import reconcile
@@ -116,6 +117,7 @@ class SiteController:
         self._give_up_unanswered(now)
         for record in state.evses.values():
             settled(record.holding, now)
+        drop_ended(state, now)
         commands = self._send(self._set_up(now), now)
         self._situation = look(state, now)
         why = self._why_plan(now)

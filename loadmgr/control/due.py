@@ -59,6 +59,8 @@ def _of_evses(state: SiteState, settings: ControlSettings, now: datetime) -> Ite
             until = cap_of_others(state, record, now).until
             if until is not None:
                 yield until
+        if record.override is not None and record.override.order.until is not None:
+            yield record.override.order.until
         for old in record.holding.settling:
             yield max(old.since, record.changed_at or old.since) + settle if old.until is None else old.until
         yield from (t for t in (record.retry_at, renewal_at(state, record, now)) if t is not None)

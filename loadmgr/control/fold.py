@@ -23,6 +23,7 @@ from loadmgr.control.observation import (
     ForeignProfiles,
     LimitChanged,
     Observation,
+    OverrideSet,
     PriceUpdated,
     ProfilesReported,
     SessionDeclared,
@@ -37,6 +38,7 @@ from loadmgr.control.observation import (
     VehicleDeclared,
     VehicleKnown,
 )
+from loadmgr.control.override import fold_override
 from loadmgr.control.readings import fold_evse_reading, fold_site_reading
 from loadmgr.control.reported import fold_handed_over
 from loadmgr.control.rung import LeaseForm
@@ -88,6 +90,8 @@ def fold(state: SiteState, observation: Observation, settings: ControlSettings) 
             state.triggers.append("prices changed")
         case LimitChanged():
             _fold_limit(state, observation)
+        case OverrideSet():
+            fold_override(state, observation)
         case CommandAnswered():
             fold_answer(state, observation, settings)
         case CompositeReported():

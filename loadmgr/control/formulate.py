@@ -34,6 +34,7 @@ from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
 from loadmgr.control.network import feed_of_evse, phase_limits_a, with_cabinets
 from loadmgr.control.others import cap_of_others
+from loadmgr.control.override import BOOST_CLASSES, order_of
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
 from loadmgr.control.profiles import minimum_a
@@ -46,7 +47,7 @@ from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import prices
 from loadmgr.model.topology import PhaseAmps, Trust
-from loadmgr.model.units import floor_to_step
+from loadmgr.model.units import SECONDS_PER_HOUR, floor_to_step
 
 LEARNING_S = 180
 """How long a vehicle is offered what there is, once it is on, to see which phases it uses and how much it takes [s]."""
@@ -254,7 +255,15 @@ def _request(
     most_w = max_a * site.voltage_v * phases_reckoned(record)
     departure = charging.departure
     alarm_late(state.alarms, evse.id, wanted_wh=need.wanted_wh, most_w=most_w, departure=departure, now=now)
-    on_for_s = None if record.on_since is None else (now - record.on_since).total_seconds()
+    deadline = _deadline(charging, wanted_wh=need.wanted_wh, most_w=most_w, settings=settings, now=now)
+    priority = 2 * charging.priority + _is_urgent(charging, need, most_w=most_w, settings=settings, now=now)
+    order = order_of(record, now)
+    if order is not None and order.boost:
+        need = replace(need, wanted_wh=need.full_wh)
+        priority += 2 * BOOST_CLASSES
+        deadline = min(deadline, _soonest(need, most_w=most_w, settings=settings, now=now))
+    capped = order is not None and order.limit_a is not None
+    on_for_s = None if record.on_since is None or capped else (now - record.on_since).total_seconds()
     off_for_s = None if record.off_since is None else (now - record.off_since).total_seconds()
     return ChargingRequest(
         id=evse.id,
@@ -265,17 +274,23 @@ def _request(
         min_a=max(minimum_a(state, record), charging.vehicle.min_a or 0.0),
         max_a=max_a,
         step_a=evse.step_a,
-        departure=_deadline(charging, wanted_wh=need.wanted_wh, most_w=most_w, settings=settings, now=now),
+        departure=deadline,
         wanted_wh=need.wanted_wh,
         must_wh=need.must_wh,
         full_wh=need.full_wh,
         delivered_wh=charging.ledger.delivered_wh,
         efficiency_ratio=evse.efficiency_ratio * phases_reckoned(record) / len(phases),
-        priority=2 * charging.priority + _is_urgent(charging, need, most_w=most_w, settings=settings, now=now),
+        priority=priority,
         pause_ok=state.stations[evse.station].station.zero_ok is not Trust.NO,
         keep_on_s=0.0 if on_for_s is None else max(0.0, settings.min_on_s - on_for_s),
         keep_off_s=0.0 if off_for_s is None else max(0.0, settings.min_off_s - off_for_s),
     )
+
+
+def _soonest(need: "NeedLeft", *, most_w: float, settings: ControlSettings, now: datetime) -> datetime:
+    """Return when a vehicle can be full at the earliest; of the next fine step at least."""
+    left_s = 0.0 if most_w <= 0.0 else need.wanted_wh / most_w * SECONDS_PER_HOUR
+    return now + timedelta(seconds=max(float(settings.fine_s), left_s))
 
 
 def _leaves(charging: Charging, settings: ControlSettings) -> datetime:
@@ -351,4 +366,7 @@ def upper_bound_a(
     cap = cap_of_others(state, record, now)
     if cap.limit_a is not None:
         bounds.append(cap.limit_a)
+    order = order_of(record, now)
+    if order is not None and order.limit_a is not None:
+        bounds.append(order.limit_a)
     return max(0.0, min(bounds))

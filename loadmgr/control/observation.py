@@ -16,6 +16,7 @@ from datetime import datetime
 from loadmgr.control.handed_over import ProfilesReported as ProfilesReported
 from loadmgr.control.handed_over import VehicleKnown as VehicleKnown
 from loadmgr.control.outside import LimitChanged as LimitChanged
+from loadmgr.control.outside import OverrideSet as OverrideSet
 from loadmgr.control.traits import StationTraits as StationTraits
 from loadmgr.model.ids import EvseId, MeterId, StationId, TransactionId
 from loadmgr.model.profile import ChargingProfile, ChargingSchedule, OcppVersion, RateUnit
@@ -366,6 +367,7 @@ Observation = (
     | VehicleDeclared
     | PriceUpdated
     | LimitChanged
+    | OverrideSet
     | CommandAnswered
     | CompositeReported
     | ForeignProfiles

@@ -1,4 +1,4 @@
-"""What comes from outside the site: limits that somebody else sets, with a dead man.
+"""What comes from outside the site: limits that somebody else sets, with a dead man, and what people order.
 
 Rules
 -----
@@ -9,7 +9,7 @@ Rules
 from dataclasses import dataclass
 from datetime import datetime
 
-from loadmgr.model.ids import CircuitId
+from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.topology import PhaseLimits
 from loadmgr.model.units import require_utc
 
@@ -47,3 +47,44 @@ class LimitChanged:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))
         if self.until is not None:
             object.__setattr__(self, "until", require_utc(self.until, name="until"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideSet:
+    """A person's order about one EVSE; with neither a limit nor a boost it takes back what was ordered before.
+
+    Orders move an EVSE within what circuits allow, never beyond.
+
+    Parameters
+    ----------
+    limit_a : float, optional
+        The most that it may be given [A per phase]; 0.0 pauses it.
+    boost : bool
+        It goes before all others, at once, until its vehicle is full.
+    until : datetime, optional
+        When the order ends; ``None`` is with the session that runs, or when it is taken back.
+    by : str
+        Who ordered it, for the journal.
+    """
+
+    at: datetime
+    evse: EvseId
+    limit_a: float | None = None
+    boost: bool = False
+    until: datetime | None = None
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", require_utc(self.at, name="at"))
+        if self.until is not None:
+            object.__setattr__(self, "until", require_utc(self.until, name="until"))
+        if self.limit_a is not None and not self.limit_a >= 0.0:
+            raise ValueError(f"limit_a must be 0 or above, got {self.limit_a}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """An order in force, and the session with which it ends; ``None`` where it does not end with one."""
+
+    order: OverrideSet
+    transaction: str | None

@@ -19,6 +19,7 @@ from loadmgr.control.circuits import LoadBook
 from loadmgr.control.command import TriggerReading, Urgency
 from loadmgr.control.failsafe import Step
 from loadmgr.control.others import over_others
+from loadmgr.control.override import order_of
 from loadmgr.control.pending import Purpose
 from loadmgr.control.profiles import fallback_a, lease_end, lease_s, limit_command
 from loadmgr.control.settings import ControlSettings
@@ -147,8 +148,10 @@ def _is_due(state: SiteState, wish: Wish, *, safety: bool, settings: ControlSett
     falls_by = wish.held_a - wish.target_a
     if falls_by <= CURRENT_TOLERANCE_A:
         return False
+    order = order_of(record, now)
+    ordered = order is not None and not (record.writes and record.writes[-1] >= order.at)
     stops = wish.target_a < record.evse.min_a <= wish.held_a
-    return safety or stops or (falls_by >= settings.change_a and not _has_to_wait(record, settings, now))
+    return safety or stops or ordered or (falls_by >= settings.change_a and not _has_to_wait(record, settings, now))
 
 
 def _in_doubt(record: EvseRecord) -> bool:

@@ -17,6 +17,7 @@ from loadmgr.control.energy import Ledger
 from loadmgr.control.holding import Holding
 from loadmgr.control.obedience import Obedience
 from loadmgr.control.observation import EvseState, LimitChanged, SessionDeclared, StationBooted, StationCapabilities
+from loadmgr.control.outside import Override
 from loadmgr.control.peaks import PeakMemory
 from loadmgr.control.pending import Pending
 from loadmgr.control.rung import Escalation, LeaseForm
@@ -89,6 +90,8 @@ class EvseRecord:
 
     Parameters
     ----------
+    override : Override, optional
+        What a person ordered.
     before : EndedSession, optional
         The last session, as long as its vehicle may still be there: a station that restarts begins another for it.
     foreign : dict
@@ -133,6 +136,7 @@ class EvseRecord:
     state_since: datetime | None = None
     charging: Charging | None = None
     declared: SessionDeclared | None = None
+    override: Override | None = None
     before: EndedSession | None = None
     foreign: dict[str, tuple[InstalledProfile, ...]] = field(default_factory=dict)
     draw: Draw | None = None

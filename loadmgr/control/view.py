@@ -7,6 +7,7 @@ import numpy as np
 from loadmgr.control.assumption import Assumed, standing_of
 from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteView
 from loadmgr.control.formulate import Situation
+from loadmgr.control.override import order_of
 from loadmgr.control.readings import on_phases
 from loadmgr.control.sessions import what_is_known
 from loadmgr.control.state import Charging, EvseRecord
@@ -54,6 +55,7 @@ def _evse_view(context: Context, record: EvseRecord, assumed: Assumed) -> EvseVi
         reason=reason_of(context, record),
         plan=planned,
         known=what_is_known(record, context.now),
+        override=order_of(record, context.now),
     )
 
 

@@ -12,6 +12,7 @@ from loadmgr.control.decision import Standing
 from loadmgr.control.formulate import is_unknown, upper_bound_a
 from loadmgr.control.observation import EvseState
 from loadmgr.control.others import cap_of_others
+from loadmgr.control.override import order_of, said
 from loadmgr.control.plan import Plan
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
@@ -64,6 +65,12 @@ def _of_obeying(context: Context, record: EvseRecord) -> str:
         if record.state in (None, EvseState.AVAILABLE):
             return "free"
         return "plugged in, no transaction" if record.state is EvseState.PLUGGED_IN else str(record.state)
+    order = order_of(record, context.now)
+    first = f" ({said(order, context.state.site)})" if order is not None and order.boost else ""
+    return _of_session(context, record, charging) + first
+
+
+def _of_session(context: Context, record: EvseRecord, charging: Charging) -> str:
     target = context.targets_a.get(record.evse.id, 0.0)
     held = context.held_a[record.evse.id]
     if target > held + 0.05:
@@ -90,6 +97,9 @@ def _coming_down(context: Context, record: EvseRecord) -> str:
 
 
 def _why_paused(context: Context, record: EvseRecord, charging: Charging) -> str:
+    order = order_of(record, context.now)
+    if order is not None and order.limit_a is not None and order.limit_a < record.evse.min_a:
+        return f"0 A: {said(order, context.state.site)}"
     if charging.need is not None and charging.ledger.delivered_wh >= charging.need.wanted_wh:
         return "0 A: it has what it asked for"
     if is_resting(record, context.now):
@@ -117,6 +127,9 @@ def _why_this_much(context: Context, record: EvseRecord, charging: Charging, tar
         cap = cap_of_others(context.state, record, context.now)
         if cap.source is not None and cap.limit_a is not None and cap.limit_a <= bound:
             return f"all that {cap.source} allows"
+        order = order_of(record, context.now)
+        if order is not None and order.limit_a is not None and order.limit_a <= bound:
+            return said(order, context.state.site)
         return "all that the EVSE gives" if bound >= evse.max_a - 0.05 else "all that the vehicle takes"
     full = _full_circuit(context, record, evse.step_a)
     if full is not None:
