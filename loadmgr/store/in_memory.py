@@ -4,6 +4,7 @@ It writes everything out as JSON all the same, so that what comes back from it i
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from loadmgr.store.codec import Codec
 from loadmgr.store.entry import Entry, Lost, Snapshot
@@ -48,6 +49,20 @@ class InMemory:
     def last_number(self) -> int:
         """Return the number of the last entry; 0 when there is none."""
         return self._entries[-1].number if self._entries else 0
+
+    @property
+    def trouble(self) -> str | None:
+        """Return ``None``: memory is always there."""
+        return None
+
+    @property
+    def lost_entries(self) -> int:
+        """Return 0."""
+        return 0
+
+    def ends_at(self) -> datetime | None:
+        """Return the latest instant of any entry; ``None`` when there is none."""
+        return max((e.at for e in self._entries), default=None)
 
     def last_start(self, *, upto: int) -> Entry | None:
         """Return the last start at or before an entry."""

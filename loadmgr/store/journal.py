@@ -103,6 +103,10 @@ class Journal:
         self._add(decision.at, "Decided", end)
         self._flush(controller, decision.at, snapshot=self._is_old(decision.at))
 
+    def ended(self, controller: SiteController, now: datetime) -> None:
+        """Note what was observed since the last decision, and all that is known: the controller stops on purpose."""
+        self._flush(controller, now, snapshot=True)
+
     async def written(self) -> bool:
         """Wait until everything so far is safe, so that a command may go out that a restart has to know of.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from loadmgr.errors import JournalError
@@ -17,7 +18,7 @@ def connection_to(place: str) -> Callable[[], Database]:
     return lambda: connect(place)
 
 
-def open_store(place: str, *, site: str, state_folder: Path) -> Writer:
+def open_store(place: str, *, site: str, state_folder: Path, keep: timedelta | None = None) -> Writer:
     """Open a journal to write it and to go on from it.
 
     Parameters
@@ -28,6 +29,8 @@ def open_store(place: str, *, site: str, state_folder: Path) -> Writer:
         The site's name.
     state_folder : Path
         Where the mark of a journal in PostgreSQL is kept; that of a file lies beside it.
+    keep : timedelta, optional
+        What is older is forgotten; ``None`` keeps everything.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def open_store(place: str, *, site: str, state_folder: Path) -> Writer:
     except OSError as error:
         raise JournalError(f"{path}: cannot be written: {error.strerror or error}") from error
     try:
-        return Writer(connection_to(place), site=site, mark=mark)
+        return Writer(connection_to(place), site=site, mark=mark, keep=keep)
     except JournalError as error:
         mark.close()
         raise JournalError(f"{shown(place)}: {error}") from error

@@ -44,6 +44,9 @@ class Source(Protocol):
     def last_number(self) -> int:
         """Return the number of the last entry; 0 when there is none."""
 
+    def ends_at(self) -> datetime | None:
+        """Return the latest instant of any entry; ``None`` when there is none."""
+
     def last_start(self, *, upto: int) -> Entry | None:
         """Return the last start at or before an entry."""
 
@@ -54,6 +57,14 @@ class Source(Protocol):
 
 class Store(Source, Sink, Protocol):
     """Where a journal is read and written."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why nothing can be written at the moment; ``None`` when all is well."""
+
+    @property
+    def lost_entries(self) -> int:
+        """Return how many entries were dropped and not yet told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

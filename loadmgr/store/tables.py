@@ -123,6 +123,15 @@ class Tables:
         )
         return int(found[0][0] or 0)
 
+    def ends_at(self) -> datetime | None:
+        """Return the latest instant of any entry; ``None`` when there is none."""
+        found = self._database.rows(
+            "SELECT max(t) FROM (SELECT max(at_us) AS t FROM entry WHERE journal = ?"
+            " UNION ALL SELECT max(last_us) AS t FROM block WHERE journal = ?) AS both_places",
+            (self._journal, self._journal),
+        )
+        return None if found[0][0] is None else from_us(int(found[0][0]))
+
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of entries that there are."""
         found = self._database.rows(

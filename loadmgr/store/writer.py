@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from loadmgr.errors import JournalError
 from loadmgr.store.codec import Codec
@@ -35,6 +35,8 @@ GATHER_S = 0.2
 
 RETRY_S = 1.0
 """How long after a failure the database is tried again [s]."""
+
+FORGET_EVERY = timedelta(hours=1)
 
 PATIENCE_S = 0.25
 """How long a command waits for the journal at most [s]."""
@@ -56,6 +58,8 @@ class Writer:
     site : str
     mark : Mark
     queue_entries : int
+    keep : timedelta, optional
+        What is older is forgotten, once an hour; ``None`` keeps everything.
 
     Raises
     ------
@@ -64,7 +68,13 @@ class Writer:
     """
 
     def __init__(
-        self, connect: Callable[[], Database], *, site: str, mark: Mark, queue_entries: int = QUEUE_ENTRIES
+        self,
+        connect: Callable[[], Database],
+        *,
+        site: str,
+        mark: Mark,
+        queue_entries: int = QUEUE_ENTRIES,
+        keep: timedelta | None = None,
     ) -> None:
         self._connect, self._site, self._mark = connect, site, mark
         try:
@@ -74,6 +84,7 @@ class Writer:
             raise JournalError(f"the journal cannot be opened: {error}") from error
         self._codec = Codec()
         self._bound = queue_entries
+        self._keep, self._forgot_at = keep, datetime.min.replace(tzinfo=UTC)
         self._queue: deque[_Batch] = deque()
         self._queued = 0
         self._put = self._written = 0
@@ -161,6 +172,10 @@ class Writer:
         """Return the number of the last entry; 0 when there is none."""
         return self._reader.last_number()
 
+    def ends_at(self) -> datetime | None:
+        """Return the latest instant of any entry; ``None`` when there is none."""
+        return self._reader.ends_at()
+
     def close(self, *, patience_s: float = 5.0) -> None:
         """Write what is queued and stop; give up after a while where the database is away."""
         with self._changed:
@@ -208,6 +223,14 @@ class Writer:
         if drafts or taken:
             self._tables.write([draft.entry(self._codec) for draft in drafts], taken)
 
+    def _forget(self, tables: Tables, now: datetime | None) -> None:
+        if self._keep is None or now is None or now - self._forgot_at < FORGET_EVERY:
+            return
+        self._forgot_at = now
+        gone = tables.forget_before(now - self._keep)
+        if gone:
+            log.info("forgot %d entries older than %s", gone, now - self._keep)
+
     def _succeeded(self, batches: list[_Batch]) -> None:
         with self._changed:
             for batch in batches:
@@ -224,12 +247,13 @@ class Writer:
             _tell(loop, done, written=True)
         if settled:
             self._note(knows_all=True)
-        self._tidy()
+        self._tidy(batches)
 
-    def _tidy(self) -> None:
+    def _tidy(self, batches: list[_Batch]) -> None:
         try:
             if self._tables is not None:
                 self._tables.pack_oldest()
+                self._forget(self._tables, max((d.at for b in batches for d in b.drafts), default=None))
         except DatabaseLost as error:
             log.warning("the journal cannot be packed: %s", error)
 
