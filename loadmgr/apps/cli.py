@@ -13,6 +13,7 @@ from loadmgr.apps import (
     check_cli,
     commission_cli,
     composite_cli,
+    control_cli,
     data_cli,
     demo_cli,
     messages_cli,
@@ -36,6 +37,9 @@ app = typer.Typer(
 )
 app.command("demo")(demo_cli.demo)
 app.command("run")(run_cli.run)
+app.command("status")(control_cli.status)
+app.command("explain")(control_cli.explain)
+app.command("override")(control_cli.override)
 app.command("check")(check_cli.check)
 app.command("schema")(check_cli.schema)
 app.command("plan")(plan_cli.plan)

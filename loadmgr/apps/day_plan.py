@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from loadmgr.allocation import AllocationProblem
-from loadmgr.apps.site import control_settings
+from loadmgr.apps.settings import control_settings
 from loadmgr.control.day_plan import day_problem
 from loadmgr.errors import InputError
 from loadmgr.model.series import TimeGrid

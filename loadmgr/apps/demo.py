@@ -16,7 +16,8 @@ from rich.live import Live
 
 from loadmgr.apps.live import LiveTable, Pulse
 from loadmgr.apps.report import peak_memory_mb, quantile_ms
-from loadmgr.apps.site import SiteProcess, serve_site, stop
+from loadmgr.apps.serving import serve_site, stop
+from loadmgr.apps.site import SiteProcess
 from loadmgr.control.alarm import Alarm
 from loadmgr.control.decision import Decision
 from loadmgr.errors import InputError

@@ -1,152 +1,234 @@
-"""``loadmgr run`` behind its command: real clock, real sockets, signals."""
+"""``loadmgr run`` behind its command: real clock, real sockets, the journal, signals."""
 
 import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 
-from loadmgr.apps.live import LiveTable, Pulse
-from loadmgr.apps.metrics_page import serve_metrics
-from loadmgr.apps.report import quantile_ms
-from loadmgr.apps.site import SiteProcess, stop
+from loadmgr.apps.local_control import serve_local
+from loadmgr.apps.places import state_folder
+from loadmgr.apps.pseudonyms import pseudonyms_beside
+from loadmgr.apps.reloading import changed, reread
+from loadmgr.apps.serving import stop
+from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.steady_clock import SteadyClock
 from loadmgr.apps.upstream import Upstream, serve_stations
-from loadmgr.control.decision import Decision
+from loadmgr.apps.watching import Screen, Watch
+from loadmgr.errors import JournalError
 from loadmgr.site_file import SiteFile
-from ocpp_link.metrics import Metrics
-from ocpp_link.transport import SystemClock
-from ocpp_link.wirelog import JsonLines, WireLog, WireRecord
+from loadmgr.store.database import is_url
+from loadmgr.store.open import mark_path, open_store, shown
+from loadmgr.store.writer import Writer
+from ocpp_link.profile_book import ProfileBook, ProfileFile
+from ocpp_link.transport import Server
 
 log = logging.getLogger(__name__)
 
-_FRAME_S = 0.5
-_LOG_FILE_BYTES = 64_000_000
-"""Five such files hold a day of a hundred stations or more."""
+AHEAD = timedelta(hours=1)
+"""A journal that ends so much later than now was written by a clock that was wrong, or is read by one."""
 
 
-class _Screen:
-    """Draws the site as the controller sees it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line says.
 
-    def __init__(self, site_file: SiteFile, console: Console) -> None:
-        self.decided = False
-        self._console = console
-        self._site = site_file.site
+    Parameters
+    ----------
+    journal : str, optional
+        Path or URL; ``None`` keeps none.
+    keep_days : float, optional
+        How long the journal is kept; ``None`` is for ever.
+    socket : Path
+        By which the process is spoken to.
+    certified : bool
+        Whether a proof of the fail-safe is asked for, also of a changed site file.
+    upstream : Upstream, optional
+        The CSMS to which stations are relayed.
+    """
 
-    def take(self, decision: Decision) -> None:
-        self.decided = True
-        for command in decision.commands:
-            log.info("%s: %s", command.station, command.reason)
-
-    async def paint(self, live: Live, process: SiteProcess) -> None:
-        while True:
-            table = LiveTable(site=self._site, rows=max(5, self._console.height - 14))
-            pulse = Pulse(
-                now=datetime.now(UTC),
-                speed=None,
-                stations=len(process.connected),
-                messages_in=process.messages["in"],
-                messages_out=process.messages["out"],
-                profiles_sent=process.profiles_sent,
-                solve_ms=quantile_ms(list(process.recent_solve_s), 0.5),
-            )
-            live.update(table.draw(process.controller.view() if self.decided else None, pulse), refresh=True)
-            await asyncio.sleep(_FRAME_S)
+    host: str
+    port: int
+    quiet: bool
+    journal: str | None
+    keep_days: float | None
+    socket: Path
+    certified: bool = True
+    upstream: Upstream | None = None
+    wire_log: Path | None = None
+    metrics_port: int | None = None
 
 
-class _Watch:
-    """What outsiders see of the wire: a log of every message, a page of counters."""
+class _Keeping:
+    """What outlives the process: the journal, the key of its names, and what is known of stations' models."""
 
-    def __init__(self, *, wire_log: Path | None, metrics_port: int | None) -> None:
-        self._metrics = Metrics()
-        self._metrics_port = metrics_port
-        self._page: asyncio.Server | None = None
-        self._lines = JsonLines(wire_log, max_bytes=_LOG_FILE_BYTES) if wire_log is not None else None
-
-    def tap(self, clock: SystemClock) -> WireLog | None:
-        sinks: list[Callable[[WireRecord], None]] = [] if self._metrics_port is None else [self._metrics]
-        if self._lines is not None:
-            sinks.append(self._lines)
-        return WireLog(clock, sinks) if sinks else None
-
-    async def open(self, process: SiteProcess) -> None:
-        if self._metrics_port is None:
+    def __init__(self, site_file: SiteFile, options: RunOptions) -> None:
+        self.store: Writer | None = None
+        self._models: ProfileFile | None = None
+        self.models = ProfileBook()
+        self.pseudonym = None
+        if options.journal is None:
             return
+        place, name = options.journal, site_file.site.name
+        keep = None if options.keep_days is None else timedelta(days=options.keep_days)
+        self.store = open_store(place, site=name, state_folder=state_folder(), keep=keep)
+        beside = mark_path(place, site=name, state_folder=state_folder()).with_suffix("")
+        self.pseudonym = pseudonyms_beside(beside.with_name(f"{beside.name}.key")).of
+        self._models = ProfileFile(beside.with_name(f"{beside.name}.stations.jsonl"))
+        self.models = ProfileBook(memory=self._models)
+        log.info("journal: %s", shown(place) if is_url(place) else place)
 
-        def page() -> str:
-            return self._metrics.render(connections=len(process.connected), mends=process.mends)
+    def clock(self) -> SteadyClock:
+        """Return the clock; it starts where the journal ends, should the machine's be behind.
 
-        self._page = await serve_metrics(self._metrics_port, page)
-        log.info("metrics: http://127.0.0.1:%d/metrics", self._page.sockets[0].getsockname()[1])
+        Raises
+        ------
+        JournalError
+            If it is far behind.
+        """
+        ends_at = None if self.store is None else self.store.ends_at()
+        clock = SteadyClock(not_before=ends_at)
+        clock.now()
+        if ends_at is not None and clock.behind_s > AHEAD.total_seconds():
+            raise JournalError(
+                f"the journal ends at {ends_at:%Y-%m-%d %H:%M} UTC, which is later than this machine's clock says now: "
+                "set the clock right, or start a new journal with --journal"
+            )
+        return clock
 
     def close(self) -> None:
-        if self._page is not None:
-            self._page.close()
-        if self._lines is not None:
-            self._lines.close()
+        if self.store is not None:
+            self.store.close()
+        if self._models is not None:
+            self._models.close()
 
 
-async def _main(
-    site_file: SiteFile, watch: _Watch, upstream: Upstream | None, *, host: str, port: int, quiet: bool
-) -> None:
-    console = Console()
-    screen = _Screen(site_file, console)
-    clock = SystemClock()
-    process = SiteProcess(site_file, clock=clock, on_decision=screen.take)
-    server = await serve_stations(process, upstream, host=host, port=port, clock=clock, tap=watch.tap(clock))
-    await watch.open(process)
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, ended.set)
-    log.info("%s: stations connect to ws://%s:%d/ocpp/<station id>", site_file.site.name, host, server.port)
-    if upstream is not None:
-        log.info("they are relayed to %s/<station id>", upstream.url.rstrip("/"))
-    controller = asyncio.create_task(process.run())
-    controller.add_done_callback(lambda _: ended.set())
+@contextmanager
+def _quiet_recall() -> Iterator[None]:
+    """Keep the lines of decisions that are only repeated out of the log."""
+    spoken = logging.getLogger("loadmgr.control.controller")
+    level = spoken.level
+    spoken.setLevel(logging.WARNING)
     try:
-        if quiet or not console.is_terminal:
+        yield
+    finally:
+        spoken.setLevel(level)
+
+
+async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, watch: Watch) -> None:
+    console = Console()
+    screen = Screen(console)
+    clock = keeping.clock()
+    with _quiet_recall():
+        process = SiteProcess(
+            site_file,
+            clock=clock,
+            on_decision=screen.take,
+            store=keeping.store,
+            pseudonym=keeping.pseudonym,
+            models=keeping.models,
+        )
+    loop = asyncio.get_running_loop()
+
+    def jumped(_: float) -> None:
+        loop.call_soon(process.clock_was_set)
+
+    clock.on_jump = jumped
+    ended = asyncio.Event()
+
+    def reload() -> list[str]:
+        return _reload(process, options)
+
+    async with AsyncExitStack() as closing:
+        local = await serve_local(options.socket, process, now=clock.now, reload=reload)
+        closing.callback(options.socket.unlink, missing_ok=True)
+        closing.callback(local.close)
+        server = await serve_stations(
+            process, options.upstream, host=options.host, port=options.port, clock=clock, tap=watch.tap(clock)
+        )
+        closing.push_async_callback(server.close)
+        await watch.open(process)
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, ended.set)
+        loop.add_signal_handler(signal.SIGHUP, _reload_and_say, process, options)
+        _say_start(process, options, server.port)
+        controller = asyncio.create_task(process.run())
+        controller.add_done_callback(lambda _: ended.set())
+        closing.push_async_callback(stop, controller)
+        if options.quiet or not console.is_terminal:
             await ended.wait()
         else:
             with Live(console=console, auto_refresh=False) as live:
                 painter = asyncio.create_task(screen.paint(live, process))
                 await ended.wait()
                 await stop(painter)
-    finally:
-        await stop(controller)
-        await server.close()
-        watch.close()
+        log.info("ends: stations keep what they hold; leases run out and fail-safes take over")
+        if isinstance(server, Server):
+            server.drain()
+        process.drain()
+        await controller
 
 
-def run_process(
-    site_file: SiteFile,
-    *,
-    host: str,
-    port: int,
-    quiet: bool,
-    wire_log: Path | None = None,
-    metrics_port: int | None = None,
-    upstream: Upstream | None = None,
-) -> None:
+def _say_start(process: SiteProcess, options: RunOptions, port: int) -> None:
+    log.info("%s: stations connect to ws://%s:%d/ocpp/<station id>", process.site.name, options.host, port)
+    if options.upstream is not None:
+        log.info("they are relayed to %s/<station id>", options.upstream.url.rstrip("/"))
+    recalled = process.recalled
+    if recalled is not None:
+        log.info(
+            "goes on from %s UTC: %d sessions known, %d entries repeated",
+            recalled.until.strftime("%Y-%m-%d %H:%M:%S"),
+            process.sessions,
+            recalled.repeated,
+        )
+
+
+def _reload(process: SiteProcess, options: RunOptions) -> list[str]:
+    new = reread(process.site_file.path, certified=options.certified)
+    differences = changed(process.site_file, new)
+    if differences:
+        process.change_site(new)
+    return differences
+
+
+def _reload_and_say(process: SiteProcess, options: RunOptions) -> None:
+    try:
+        differences = _reload(process, options)
+    except Exception as error:
+        log.warning("the site file stays as it was: %s", error)
+        return
+    for difference in differences or ["nothing"]:
+        log.info("site file read again: %s changed", difference)
+
+
+def run_process(site_file: SiteFile, options: RunOptions) -> None:
     """Run a site's controller until SIGINT or SIGTERM; stations keep their fail-safe profiles afterwards.
 
     Raises
     ------
-    InputError
-        If what is kept of the CSMS cannot be read.
     OSError
-        If a port or the wire log cannot be opened.
+        If a port, the socket or the wire log cannot be opened.
+    LoadManagerError
+        If the journal cannot be opened or trusted, or what is kept of the CSMS cannot be read.
     """
-    show_lines = quiet or not sys.stdout.isatty()
+    show_lines = options.quiet or not sys.stdout.isatty()
     logging.basicConfig(
         level=logging.INFO if show_lines else logging.WARNING,
         format="%(message)s",
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)] if not show_lines else None,
     )
-    watch = _Watch(wire_log=wire_log, metrics_port=metrics_port)
-    asyncio.run(_main(site_file, watch, upstream, host=host, port=port, quiet=quiet))
+    watch = Watch(wire_log=options.wire_log, metrics_port=options.metrics_port)
+    keeping = _Keeping(site_file, options)
+    try:
+        asyncio.run(_main(site_file, options, keeping, watch))
+    finally:
+        keeping.close()
+        watch.close()

@@ -1,14 +1,14 @@
 """``loadmgr run``: the controller process for real stations."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from loadmgr.errors import InputError
 
-if TYPE_CHECKING:
-    from loadmgr.site_file import SiteFile
+KEEP_DAYS = 730.0
+"""Journals keep two years by default: as long as evidence of dimming is asked for."""
 
 
 def run(  # noqa: PLR0913 - one option each
@@ -19,6 +19,19 @@ def run(  # noqa: PLR0913 - one option each
         int | None, typer.Option(min=0, max=65535, help="Port to listen on. [default: the site file's]")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No live table, a line for each decision instead.")] = False,
+    journal: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|URL", help="A file, or postgresql://...  [default: SITE.journal.sqlite3]"),
+    ] = None,
+    no_journal: Annotated[
+        bool, typer.Option("--no-journal", help="Remember nothing: a restart begins from nothing.")
+    ] = False,
+    keep_days: Annotated[
+        float, typer.Option(min=0.0, help="Forget what is older than so many days; 0 keeps everything.")
+    ] = KEEP_DAYS,
+    socket: Annotated[
+        Path | None, typer.Option(help="Unix socket for loadmgr status, explain and override. [default: by the site]")
+    ] = None,
     wire_log: Annotated[
         Path | None, typer.Option("--wire-log", help="Append every OCPP message to this file, for `loadmgr messages`.")
     ] = None,
@@ -53,15 +66,21 @@ def run(  # noqa: PLR0913 - one option each
 ) -> None:
     """Control a site: stations connect to ws://HOST:PORT/ocpp/<station id>.
 
-    Starts only where `loadmgr check` proves that no circuit exceeds its limit with the controller dead.
+    Starts only where `loadmgr check` proves that no circuit exceeds its limit with the controller dead. SIGTERM ends it
+    in good order, SIGHUP reads the site file again. It remembers everything in its journal and goes on after a crash.
 
     With --upstream it stands between the stations and an existing CSMS, which notices nothing: messages pass, its
     charging profiles are held, and the lower of its limits and ours is in force.
 
     Examples: `loadmgr run my-site.yaml`, `loadmgr run my-site.yaml --port 9000 --quiet`,
+    `loadmgr run my-site.yaml --journal postgresql://me@db/loads`,
     `loadmgr run my-site.yaml --upstream wss://csms.example/ocpp --upstream-loss sticky`
     """
-    from loadmgr.apps.process import run_process
+    if journal is not None and no_journal:
+        raise InputError("--journal and --no-journal exclude each other: keep one of them")
+    from loadmgr.apps.places import default_journal, socket_path
+    from loadmgr.apps.process import RunOptions, run_process
+    from loadmgr.apps.reloading import require_certificate, unproven
     from loadmgr.apps.upstream import Upstream, read_passwords, upstream_folder
     from loadmgr.site_file import find_site, load_site
 
@@ -79,27 +98,23 @@ def run(  # noqa: PLR0913 - one option each
         )
     elif upstream_passwords or upstream_ca or upstream_state or start_offline or pass_vendor:
         raise InputError("options about a CSMS need its address: --upstream wss://csms.example/ocpp")
-    _see_certificate(site_file, refuses=not without_certificate)
+    if without_certificate:
+        for fault in unproven(site_file):
+            typer.echo(f"loadmgr: not proven: {fault}", err=True)
+    else:
+        require_certificate(site_file)
     run_process(
         site_file,
-        host=host or site_file.listen.host,
-        port=site_file.listen.port if port is None else port,
-        quiet=quiet,
-        wire_log=wire_log,
-        metrics_port=metrics,
-        upstream=above,
+        RunOptions(
+            host=host or site_file.listen.host,
+            port=site_file.listen.port if port is None else port,
+            quiet=quiet,
+            journal=None if no_journal else journal or str(default_journal(site_file.path)),
+            keep_days=keep_days or None,
+            socket=socket or socket_path(site_file.path),
+            certified=not without_certificate,
+            upstream=above,
+            wire_log=wire_log,
+            metrics_port=metrics,
+        ),
     )
-
-
-def _see_certificate(site_file: "SiteFile", *, refuses: bool) -> None:
-    """Refuse to start, or say so, where the fail-safe is not proven."""
-    from loadmgr.control.certificate import build_certificate
-
-    faults = build_certificate(site_file.site).faults
-    if not faults:
-        return
-    advice = "prove its stations (loadmgr station prove ID), or say --without-certificate"
-    if refuses:
-        listed = "".join(f"\n  {fault}" for fault in faults)
-        raise InputError(f"{site_file.path}: there is no certificate; {advice}:{listed}")
-    typer.echo(f"loadmgr: not proven: {'; '.join(faults)}", err=True)

@@ -15,62 +15,47 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from loadmgr.apps.acquaintance import Acquaintance
+from loadmgr.apps.settings import control_settings
+from loadmgr.apps.station_link import PRIORITY, StationLink, ask
 from loadmgr.bridge import from_ocpp
 from loadmgr.control.command import Command, ReadCapabilities, SetProfile, Urgency
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision
-from loadmgr.control.observation import CommandAnswered, Observation, Outcome, StationConnected, StationDisconnected
-from loadmgr.control.settings import ControlSettings
+from loadmgr.control.memory import slept
+from loadmgr.control.observation import (
+    CommandAnswered,
+    Observation,
+    Outcome,
+    StationConnected,
+    StationDisconnected,
+    TransactionStarted,
+)
 from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion
 from loadmgr.site_file import SiteFile
+from loadmgr.store.entry import Start, Started
 from loadmgr.store.journal import Journal
-from loadmgr.store.recall import Store, wake
+from loadmgr.store.recall import Recalled, Store, begun, wake
 from ocpp_link.answers import TransactionIds, csms_answer
 from ocpp_link.clock import Clock
-from ocpp_link.errors import AnswerLater, CallExpired, CallTimeout, ConnectionLost, OcppError
+from ocpp_link.errors import AnswerLater
 from ocpp_link.events import Event, Mended
-from ocpp_link.outbox import Priority
 from ocpp_link.profile_book import ProfileBook
 from ocpp_link.station import Station
-from ocpp_link.transport import Policy, Server, serve
-from ocpp_link.wirelog import Tap
 
 log = logging.getLogger(__name__)
 
-_PRIORITY = {Urgency.SAFETY: Priority.SAFETY, Urgency.ORDINARY: Priority.NORMAL, Urgency.BACKGROUND: Priority.BULK}
+DRAIN_S = 5.0
+"""How long answers are waited for at the end [s]."""
 
 _RECENT = 512
 """How many solve times are kept for the quantiles of a running process."""
-
-
-class StationLink(Protocol):
-    """A way to a station: connected here, or relayed from here to a CSMS."""
-
-    @property
-    def id(self) -> str:
-        """The station's identity."""
-
-    @property
-    def version(self) -> str:
-        """The OCPP version of the connection."""
-
-    async def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        *,
-        timeout_s: float | None = None,
-        priority: Priority = Priority.NORMAL,
-        coalesce: Hashable | None = None,
-    ) -> dict[str, Any]:
-        """Ask the station; see `ocpp_link.station.Station.call`."""
 
 
 class SiteProcess:
@@ -84,6 +69,8 @@ class SiteProcess:
         Called with each decision, for a display.
     store : Store, optional
         Where the journal is kept. What it holds already is remembered: the process goes on where the last one stood.
+    pseudonym : callable, optional
+        Gives id tokens the names by which they are known from the door on, in the journal too.
     models : ProfileBook, optional
         What is known of stations from earlier, and what the operator says of them.
 
@@ -100,10 +87,15 @@ class SiteProcess:
         clock: Clock,
         on_decision: Callable[[Decision], None] | None = None,
         store: Store | None = None,
+        pseudonym: Callable[[str], str] | None = None,
         models: ProfileBook | None = None,
     ) -> None:
+        self.site_file = site_file
         self.site = site_file.site
         self.since = clock.now()
+        self.recalled: Recalled | None = None
+        self.draining = False
+        self._store, self._pseudonym = store, pseudonym
         self.decided = False
         self._journal: Journal | None = None
         self._inbox: list[tuple[str, int, Observation]] = []
@@ -136,6 +128,7 @@ class SiteProcess:
         if store is None:
             return SiteController(site_file.site, site_file.tariff, settings=settings)
         awake = wake(store, site_file.site, site_file.tariff, settings=settings, now=now)
+        self.recalled = awake.recalled
         self._journal = Journal(store, next_number=store.last_number() + 1)
         self._journal.started(awake.started, awake.controller)
         for fact in awake.first:
@@ -147,14 +140,27 @@ class SiteProcess:
         """Stations whose link is up."""
         return tuple(self._links)
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions are known to run."""
+        return self.controller.sessions
+
     def condition(self) -> dict[str, Any]:
-        """Return how the process itself is, as JSON values: since when it runs."""
-        return {"since": self.since.isoformat()}
+        """Return how the process itself is, as JSON values: since when it runs, what it remembers, its journal."""
+        store, recalled = self._store, self.recalled
+        return {
+            "since": self.since.isoformat(),
+            "remembers_until": None if recalled is None else recalled.until.isoformat(),
+            "draining": self.draining,
+            "journal": None if store is None else {"trouble": store.trouble, "lost_entries": store.lost_entries},
+        }
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
     def observe(self, observation: Observation, *, source: str = "") -> None:
         """Take in a fact; it is folded and acted on as soon as everything of this instant is in."""
+        if isinstance(observation, TransactionStarted) and observation.id_token and self._pseudonym is not None:
+            observation = replace(observation, id_token=self._pseudonym(observation.id_token))
         self._arrivals[source] += 1
         self._inbox.append((source, self._arrivals[source], observation))
         self._woken.set()
@@ -241,8 +247,7 @@ class SiteProcess:
         slot = _slot(command)
         if slot is not None:
             self._newest[slot] = command.id
-        if await self._overtaken(command, slot):
-            self.observe(self._failed(command, Outcome.LOST, "overtaken by a later one"), source=source)
+        if await self._is_off(command, slot):
             return
         version = OcppVersion(station.version)
         self.messages["out"] += 1
@@ -250,36 +255,27 @@ class SiteProcess:
         call = partial(
             station.call,
             timeout_s=self.site.timing.call_timeout_s,
-            priority=_PRIORITY[command.urgency],
+            priority=PRIORITY[command.urgency],
             coalesce=slot,
         )
-        try:
-            answer = await self._known.ask(command, version=version, call=call)
-        except CallTimeout as error:
-            self.observe(self._failed(command, Outcome.TIMED_OUT, str(error)), source=source)
-        except (ConnectionLost, CallExpired) as error:
-            self.observe(self._failed(command, Outcome.LOST, str(error)), source=source)
-        except OcppError as error:
-            self.messages["in"] += 1
-            self._take(self._failed(command, Outcome.FAILED, str(error)), command)
-        else:
-            self.messages["in"] += 1
-            for fact in from_ocpp.answer(command, answer, version=version, at=self._clock.now()):
-                self._take(fact, command)
-            if isinstance(command, ReadCapabilities) and isinstance(station, Station):
-                await self._known.set_up_meter(source, version=version, call=call)
+        answered = await ask(self._known, command, version=version, call=call, clock=self._clock)
+        self.messages["in"] += answered.heard
+        for fact in answered.facts:
+            self.observe(fact, source=source)
+            if answered.heard:
+                self._known.answered(fact, command)
+        if answered.good and isinstance(command, ReadCapabilities) and isinstance(station, Station):
+            await self._known.set_up_meter(source, version=version, call=call)
 
-    async def _overtaken(self, command: Command, slot: Hashable | None) -> bool:
-        """Wait until the journal has a command that is not urgent; return whether a later one took its place."""
-        if self._journal is None or command.urgency is Urgency.SAFETY:
-            return False
-        await self._journal.written()  # what may let more current flow is never sent before it is remembered
-        return self._newest.get(slot, command.id) != command.id
-
-    def _take(self, fact: Observation, command: Command) -> None:
-        """Take in what a command led to."""
-        self.observe(fact, source=str(command.station))
-        self._known.answered(fact, command)
+    async def _is_off(self, command: Command, slot: Hashable | None) -> bool:
+        """Wait until the journal has a command that is not urgent; return whether it is not to be sent any more."""
+        if self._journal is not None and command.urgency is not Urgency.SAFETY:
+            await self._journal.written()  # what may let more current flow is never sent before it is remembered
+        overtaken = self._newest.get(slot, command.id) != command.id
+        if overtaken or self.draining:
+            why = "overtaken by a later one" if overtaken else "the controller stops"
+            self.observe(self._failed(command, Outcome.LOST, why), source=str(command.station))
+        return overtaken or self.draining
 
     def _failed(self, command: Command, outcome: Outcome, reason: str) -> Observation:
         return from_ocpp.failure(command, outcome, reason, at=self._clock.now())
@@ -287,26 +283,72 @@ class SiteProcess:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Fold, decide and send until cancelled."""
+        """Fold, decide and send until cancelled, or until `drain` has its end."""
         self._woken.set()
         try:
-            while True:
+            while not self.draining:
                 await self._woken.wait()
                 await self._clock.sleep_until(self._clock.now_s())  # everything of this instant first
                 with self._clock.busy():
                     self._woken.clear()
-                    self._act(self._clock.now())
+                    if not self.draining:
+                        self._act(self._clock.now())
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=DRAIN_S)
+            self._fold_inbox(self._clock.now())
+            if self._journal is not None:
+                self._journal.ended(self.controller, self._clock.now())
         finally:
             for task in (*self._tasks, *([self._due] if self._due else [])):
                 task.cancel()
 
-    def _act(self, now: datetime) -> None:
+    def drain(self) -> None:
+        """Send nothing new, remember the answers under way, and let `run` end; stations keep what they hold."""
+        self.draining = True
+        self._woken.set()
+
+    def change_site(self, site_file: SiteFile) -> None:
+        """Go on with a changed site file; whatever stayed keeps its sessions, energy, counters and trust."""
+        self.site_file, self.site = site_file, site_file.site
+        self._begin_again(Start.SITE_CHANGED, knows_all=True)
+        for name in [name for name in self._links if StationId(name) not in self.site.station_by_id]:
+            link = self._links.pop(name)
+            self._start(link.close(code=1008, reason="unknown station"))
+
+    def clock_was_set(self) -> None:
+        """Begin again as after a restart: what stations hold by the old time is not known any more."""
+        self._begin_again(Start.RESUMED, knows_all=False)
+        now = self._clock.now()
+        for fact in slept(self.controller, now):
+            self.observe(fact)
+        for link in self._links.values():
+            self.attach(link)
+
+    def _begin_again(self, how: Start, *, knows_all: bool) -> None:
+        started = Started(
+            at=self._clock.now(),
+            site=self.site,
+            tariff=self.site_file.tariff,
+            settings=control_settings(self.site_file),
+            how=how,
+            knows_all=knows_all,
+        )
+        self._fold_inbox(self._clock.now())
+        self.controller = begun(started, self.controller)
+        if self._journal is not None:
+            self._journal.started(started, self.controller)
+        self._woken.set()
+
+    def _fold_inbox(self, now: datetime) -> None:
         inbox, self._inbox = self._inbox, []
         for _, _, observation in sorted(inbox, key=lambda entry: entry[:2]):
             if self._journal is not None:
                 self._journal.observed(observation)
             self.controller.observe(observation)
         self._learn(inbox, now)
+
+    def _act(self, now: datetime) -> None:
+        self._fold_inbox(now)
         started = time.perf_counter()
         decision = self.controller.decide(now)
         if self._journal is not None:
@@ -353,30 +395,3 @@ def _slot(command: Command) -> Hashable | None:
     if isinstance(command, SetProfile):
         return command.station, command.number, command.profile.profile_id
     return None
-
-
-def control_settings(site_file: SiteFile) -> ControlSettings:
-    """Return the controller's settings for a site: what the site file says, the defaults for the rest."""
-    said = site_file.session_defaults
-    return ControlSettings(need_wh=said.energy_wh, stay_s=said.stay_s)
-
-
-async def serve_site(process: SiteProcess, *, host: str, port: int, clock: Clock, tap: Tap | None = None) -> Server:
-    """Open the endpoint ``ws://host:port/ocpp/<station id>`` for a site's stations; ``tap`` gets every message."""
-    return await serve(
-        host,
-        port,
-        handler=process,
-        clock=clock,
-        call_timeout_s=process.site.timing.call_timeout_s,
-        policy=Policy(tap=tap),
-    )
-
-
-async def stop(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait until they are gone; a failure of one of them is raised."""
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task

@@ -53,7 +53,24 @@ def site_status(process: SiteProcess) -> dict[str, Any]:
     }
     if process.decided:
         status |= view_status(process.controller.view(), process.models)
+        status["alarms"] += own_alarms(process)
     return status
+
+
+def own_alarms(process: SiteProcess) -> list[dict[str, Any]]:
+    """Return what is wrong with the process itself, in the shape of `loadmgr.control.alarm.Alarm`."""
+    journal = process.condition()["journal"]
+    if journal is None or journal["trouble"] is None:
+        return []
+    return [
+        {
+            "kind": "journal",
+            "subject": "journal",
+            "severity": "warning",
+            "cause": f"the journal cannot be written: {journal['trouble']}; control goes on without it",
+            "advice": "make room on the disk, or bring the database back: it is written again by itself",
+        }
+    ]
 
 
 def view_status(view: SiteView, models: ProfileBook) -> dict[str, Any]:
@@ -65,7 +82,5 @@ def view_status(view: SiteView, models: ProfileBook) -> dict[str, Any]:
 
 
 def quirks_of(models: ProfileBook, station: str) -> dict[str, Any]:
-    """Return what is known of a station beside the standard: by its model, by asking, by trying, by the operator."""
-    known = models.profile(station)
-    values = {f.name: getattr(known, f.name) for f in dataclasses.fields(known)}
-    return {name: plain(value) for name, value in values.items() if value is not None}
+    """Return what is known of a station beside the standard, each with who says so."""
+    return {name: {"value": plain(value), "by": by} for name, (value, by) in models.report(station).items()}

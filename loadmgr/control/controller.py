@@ -141,6 +141,11 @@ class SiteController:
             log.info("planned (%s), %d commands", why, len(commands))
         return decision
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions are known to run."""
+        return sum(record.charging is not None for record in self._state.evses.values())
+
     def view(self) -> SiteView:
         """Return the site as it stood at the last decision, with a reason for everything that an EVSE gets.
 

@@ -6,12 +6,9 @@ from datetime import datetime
 
 from loadmgr.control.alarm import Alarm
 from loadmgr.control.command import Command
-<<<<<<< HEAD
 from loadmgr.control.observation import EvseState, VehicleKnown
-=======
 from loadmgr.control.observation import EvseState
 from loadmgr.control.outside import OverrideSet
->>>>>>> d44ca12 (Let people cap, pause and boost an EVSE within the limits)
 from loadmgr.control.told import Evidence
 from loadmgr.model.ids import CircuitId, EvseId, StationId, TransactionId
 from loadmgr.model.topology import PhaseAmps, PhaseLimits
@@ -75,13 +72,10 @@ class EvseView:
         Why it gets what it gets, in plain words.
     plan : tuple of (datetime, float)
         Current [A per phase] from each instant on.
-<<<<<<< HEAD
     known : VehicleKnown, optional
         What was found out about its session, for a controller that goes on with it.
-=======
     override : OverrideSet, optional
         What a person ordered.
->>>>>>> d44ca12 (Let people cap, pause and boost an EVSE within the limits)
     """
 
     evse: EvseId
@@ -99,11 +93,8 @@ class EvseView:
     phases: int | None
     reason: str
     plan: tuple[tuple[datetime, float], ...]
-<<<<<<< HEAD
     known: VehicleKnown | None = None
-=======
     override: OverrideSet | None = None
->>>>>>> d44ca12 (Let people cap, pause and boost an EVSE within the limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,8 +78,6 @@ class OverrideSet:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))
         if self.until is not None:
             object.__setattr__(self, "until", require_utc(self.until, name="until"))
-        if self.limit_a is not None and not self.limit_a >= 0.0:
-            raise ValueError(f"limit_a must be 0 or above, got {self.limit_a}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from loadmgr.allocation import AllocationOptions
-from loadmgr.apps.site import SiteProcess, control_settings
+from loadmgr.apps.settings import control_settings
+from loadmgr.apps.site import SiteProcess
 from loadmgr.control.controller import SiteController
 from loadmgr.control.observation import Observation, SiteMeterReading
 from loadmgr.model.ids import SessionId, StationId

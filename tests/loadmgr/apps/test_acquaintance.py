@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from loadmgr.apps.acquaintance import Acquaintance
-from loadmgr.apps.site import SiteProcess, serve_site, stop
+from loadmgr.apps.serving import serve_site, stop
+from loadmgr.apps.site import SiteProcess
 from loadmgr.control.command import SetProfile
 from loadmgr.model.ids import ProfileId, StationId
 from loadmgr.model.profile import (

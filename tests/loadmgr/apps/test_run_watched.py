@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from loadmgr.apps.metrics_page import serve_metrics
-from loadmgr.apps.site import SiteProcess, serve_site
+from loadmgr.apps.serving import serve_site
+from loadmgr.apps.site import SiteProcess
 from loadmgr.site_file import load_site
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.transport import SystemClock

@@ -4,7 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
-from loadmgr.apps.site import SiteProcess, serve_site, stop
+from loadmgr.apps.serving import serve_site, stop
+from loadmgr.apps.site import SiteProcess
 from loadmgr.apps.status import site_status
 from loadmgr.control.decision import Decision
 from loadmgr.site_file import load_site
@@ -56,7 +57,7 @@ def test_a_station_is_shown_with_its_model_its_quirks_and_its_writes(tmp_path: P
         assert (True, "1.6", "EV-Box", "Elvi 2") == tuple(
             station[key] for key in ("connected", "version", "vendor", "model")
         )
-        assert 0 == station["quirks"]["stack_level"]
+        assert 0 == station["quirks"]["stack_level"]["value"]
         assert [("one", 40), (None, 10)] == [(w["evse"], w["budget"]) for w in station["writes"]]
         assert [20.0] * 3 == status["circuits"][0]["limit_a"]
         assert "one" == status["evses"][0]["evse"]

@@ -2,12 +2,10 @@
 
 from datetime import timedelta
 
-import pytest
-
 from loadmgr.control.observation import OverrideSet
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import EvseId
-from tests.control_world import START, World, small_site
+from tests.control_world import World, small_site
 
 E1, E2 = EvseId("E1"), EvseId("E2")
 
@@ -89,8 +87,3 @@ def test_an_order_about_nobody_is_a_note() -> None:
     order(world, evse=EvseId("Z9"), boost=True)
     (alarm,) = [a for a in world.controller.view().alarms if a.kind == "unknown EVSE"]
     assert alarm.cause.startswith("ann gave an order about Z9")
-
-
-def test_a_negative_limit_is_refused() -> None:
-    with pytest.raises(ValueError, match="limit_a must be 0 or above, got -1"):
-        OverrideSet(at=START, evse=E1, limit_a=-1.0)

@@ -1,0 +1,147 @@
+"""``loadmgr status``, ``explain`` and ``override``: speaking to the process that runs a site on this machine."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loadmgr.errors import InputError
+
+_SPAN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|min|m|h|d)")
+_SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_AMPS = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*A")
+
+Site = Annotated[
+    str | None, typer.Option("--site", metavar="SITE", help="Site file of the process. [default: the one that runs]")
+]
+Socket = Annotated[Path | None, typer.Option("--socket", help="Its socket, where it was named with `run --socket`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def status(
+    site: Annotated[
+        str | None, typer.Argument(metavar="SITE", help="Site file of the process. [default: the one that runs]")
+    ] = None,
+    *,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a running site: circuits, EVSEs, stations with their quirks and writes, and what is wrong.
+
+    Examples: `loadmgr status`, `loadmgr status my-site.yaml --json`
+    """
+    found = _asked({"do": "status"}, site=site, socket=socket)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    from loadmgr.apps.status_text import show_status
+
+    show_status(found)
+
+
+def explain(
+    evse: Annotated[str, typer.Argument(metavar="EVSE", help="Id of the EVSE in the site file.")],
+    *,
+    site: Site = None,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why an EVSE gets what it gets.
+
+    Example: `loadmgr explain A3`
+    """
+    found = _asked({"do": "explain", "evse": evse}, site=site, socket=socket)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    from loadmgr.apps.status_text import show_explanation
+
+    show_explanation(found)
+
+
+def override(  # noqa: PLR0913 - one parameter for each option
+    evse: Annotated[str, typer.Argument(metavar="EVSE", help="Id of the EVSE in the site file.")],
+    *,
+    limit: Annotated[str | None, typer.Option(metavar="AMPS", help="Give it so much at most, such as 10A.")] = None,
+    pause: Annotated[bool, typer.Option("--pause", help="Give it nothing.")] = False,
+    boost: Annotated[bool, typer.Option("--boost", help="Let it go before all others until it is full.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Take back what was ordered.")] = False,
+    lasting: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="How long, such as 2h or 30min. [default: until the session ends]"),
+    ] = None,
+    site: Site = None,
+    socket: Socket = None,
+) -> None:
+    """Order something about one EVSE, within what the circuits allow; the journal keeps who did.
+
+    Examples: `loadmgr override A3 --limit 10A --for 2h`, `loadmgr override A3 --boost`, `loadmgr override A3 --clear`
+    """
+    said = [
+        name for name, is_said in (("limit", limit), ("pause", pause), ("boost", boost), ("clear", clear)) if is_said
+    ]
+    if len(said) != 1:
+        raise InputError("say one of --limit, --pause, --boost and --clear")
+    request: dict[str, Any] = {"do": "override", "evse": evse}
+    request |= {"limit_a": amps(limit)} if limit is not None else {said[0]: True}
+    if lasting is not None:
+        request["for_s"] = seconds(lasting)
+    done = _asked(request, site=site, socket=socket)
+    until = done["until"]
+    if clear:
+        typer.echo(f"{evse}: no more orders")
+    elif until is None:
+        typer.echo(f"{evse}: ordered, until its session ends or --clear")
+    else:
+        from datetime import datetime
+
+        typer.echo(f"{evse}: ordered, until {datetime.fromisoformat(until).astimezone():%Y-%m-%d %H:%M}")
+
+
+def amps(text: str) -> float:
+    """Return a current as it is written [A].
+
+    Examples
+    --------
+    >>> amps("10A")
+    10.0
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    match = _AMPS.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"--limit: {text!r} is no current; write amperes, such as 10A")
+    return float(match["number"])
+
+
+def seconds(text: str) -> float:
+    """Return a time as it is written [s].
+
+    Examples
+    --------
+    >>> seconds("2h"), seconds("30min")
+    (7200.0, 1800.0)
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    match = _SPAN.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"--for: {text!r} is no time; write 90s, 30min, 2h or 1d")
+    return float(match["number"]) * _SECONDS[match["unit"]]
+
+
+def _asked(request: dict[str, Any], *, site: str | None, socket: Path | None) -> Any:
+    from loadmgr.apps.local_control import ask_local
+    from loadmgr.apps.places import only_socket, socket_path
+    from loadmgr.site_file import find_site
+
+    path = socket or (only_socket() if site is None else socket_path(find_site(site)))
+    return ask_local(path, request)

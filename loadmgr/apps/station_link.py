@@ -1,0 +1,78 @@
+"""A way to a station, and how a command fares on it."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loadmgr.apps.acquaintance import Acquaintance
+from loadmgr.bridge import from_ocpp
+from loadmgr.control.command import Command, Urgency
+from loadmgr.control.observation import Observation, Outcome
+from loadmgr.model.profile import OcppVersion
+from ocpp_link.capabilities import Call
+from ocpp_link.clock import Clock
+from ocpp_link.errors import CallExpired, CallTimeout, ConnectionLost, OcppError
+from ocpp_link.outbox import Priority
+
+PRIORITY = {Urgency.SAFETY: Priority.SAFETY, Urgency.ORDINARY: Priority.NORMAL, Urgency.BACKGROUND: Priority.BULK}
+
+
+class StationLink(Protocol):
+    """A way to a station: connected here, or relayed from here to a CSMS."""
+
+    @property
+    def id(self) -> str:
+        """The station's identity."""
+
+    @property
+    def version(self) -> str:
+        """The OCPP version of the connection."""
+
+    async def call(
+        self,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        timeout_s: float | None = None,
+        priority: Priority = Priority.NORMAL,
+        coalesce: Hashable | None = None,
+    ) -> dict[str, Any]:
+        """Ask the station; see `ocpp_link.station.Station.call`."""
+
+    async def close(self, *, code: int = 1000, reason: str = "") -> None:
+        """Close it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of a command: facts, among them one ``CommandAnswered``.
+
+    Parameters
+    ----------
+    heard : bool
+        The station said something.
+    good : bool
+        It was an answer, and no error.
+    """
+
+    facts: tuple[Observation, ...]
+    heard: bool = False
+    good: bool = False
+
+
+async def ask(known: Acquaintance, command: Command, *, version: OcppVersion, call: Call, clock: Clock) -> Answered:
+    """Send a command to a station and return what came of it; never raises on what the station or the link does."""
+
+    def failed(outcome: Outcome, error: OcppError) -> tuple[Observation, ...]:
+        return (from_ocpp.failure(command, outcome, str(error), at=clock.now()),)
+
+    try:
+        answer = await known.ask(command, version=version, call=call)
+    except CallTimeout as error:
+        return Answered(failed(Outcome.TIMED_OUT, error))
+    except (ConnectionLost, CallExpired) as error:
+        return Answered(failed(Outcome.LOST, error))
+    except OcppError as error:
+        return Answered(failed(Outcome.FAILED, error), heard=True)
+    facts = from_ocpp.answer(command, answer, version=version, at=clock.now())
+    return Answered(tuple(facts), heard=True, good=True)
