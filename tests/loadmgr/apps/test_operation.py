@@ -7,14 +7,13 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from operator import sub
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadmgr.apps import run_cli
 from loadmgr.apps.station_run import Plan, run_stations
-from loadmgr.errors import SiteFileError
 from tests.loadmgr.apps.running import Running
 
 SITE = """
@@ -93,8 +92,13 @@ def drawn(said: list[str]) -> list[str]:
 
 def both_charge(status: dict[str, Any]) -> bool:
     return all(
-        e["session"] is not None and e["measured_a"] is not None and min(e["measured_a"]) > 5.0 for e in status["evses"]
+        e["session"] is not None and e["session"]["delivered_wh"] > 0.0 and min(e["measured_a"] or [0.0]) > 5.0
+        for e in status["evses"]
     )
+
+
+def delivered(status: dict[str, Any]) -> list[float]:
+    return [e["session"]["delivered_wh"] for e in status["evses"]]
 
 
 def test_a_killed_controller_remembers_and_its_stations_see_no_gap(site: Path) -> None:
@@ -103,7 +107,10 @@ def test_a_killed_controller_remembers_and_its_stations_see_no_gap(site: Path) -
         try:
             before = first.status_with(both_charge, "two vehicles that charge")
             first.ask("override", evse="two", limit_a=9.0, for_s=600.0)
-            before = first.status_with(lambda s: s["evses"][1]["held_a"] == 9.0, "an order that is followed")
+            before = first.status_with(
+                lambda s: both_charge(s) and [16.0, 9.0] == [round(e["measured_a"][0]) for e in s["evses"]],
+                "an order that is followed",
+            )
         finally:
             first.kill()
         currents = drawn(said)
@@ -111,8 +118,11 @@ def test_a_killed_controller_remembers_and_its_stations_see_no_gap(site: Path) -
         try:
             second.said("goes on from")
             after = second.status_with(
-                lambda s: s["controller"]["connected"] == 2 and all(e["standing"] == "obeying" for e in s["evses"]),
-                "two stations that came back",
+                lambda s: (
+                    min(map(sub, delivered(s), delivered(before))) > 0.0
+                    and all(e["standing"] == "obeying" for e in s["evses"])
+                ),
+                "two stations that came back and count on",
             )
         finally:
             ended = second.stop()
@@ -122,8 +132,6 @@ def test_a_killed_controller_remembers_and_its_stations_see_no_gap(site: Path) -
         return [(e["session"]["transaction"], e["session"]["id_token"]) for e in status["evses"]]
 
     assert known(before) == known(after)
-    for a, b in zip(before["evses"], after["evses"], strict=True):
-        assert b["session"]["delivered_wh"] >= a["session"]["delivered_wh"] > 0.0
     assert 9.0 == after["evses"][1]["override"]["limit_a"]
     written = [[w["written"] for s in each["stations"] for w in s["writes"]] for each in (before, after)]
     assert all(then <= now for then, now in zip(*written, strict=True))
@@ -176,9 +184,3 @@ def test_a_site_file_is_read_again_only_if_it_checks_and_a_second_controller_is_
     finally:
         ended = running.stop()
     assert 0 == ended
-
-
-def test_without_a_certificate_nothing_starts_unless_told_by_name(site: Path) -> None:
-    site.write_text(site.read_text().replace("keeps_profiles: yes", "keeps_profiles: unknown").replace("40A", "20A"))
-    with pytest.raises(SiteFileError, match=r"main on L1: 32.0 A of 20 A may flow at .*(\n.*)*--without-certificate"):
-        run_cli.run(str(site))
