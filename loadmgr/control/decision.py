@@ -7,7 +7,6 @@ from datetime import datetime
 from loadmgr.control.alarm import Alarm
 from loadmgr.control.command import Command
 from loadmgr.control.observation import EvseState, VehicleKnown
-from loadmgr.control.observation import EvseState
 from loadmgr.control.outside import OverrideSet
 from loadmgr.control.told import Evidence
 from loadmgr.model.ids import CircuitId, EvseId, StationId, TransactionId

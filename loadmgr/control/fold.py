@@ -53,7 +53,7 @@ MOSTLY_REPEATS = (EvseReading, SiteMeterReading, EvseStatus, TransactionStarted)
 """Kinds that mostly say what is known already: where they say something new, their own fold notes that."""
 
 
-def fold(state: SiteState, observation: Observation, settings: ControlSettings) -> None:  # noqa: C901, PLR0912, PLR0915
+def fold(state: SiteState, observation: Observation, settings: ControlSettings) -> None:  # noqa: C901, PLR0912
     """Fold an observation into the state.
 
     Parameters
