@@ -12,7 +12,8 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from loadmgr.apps.local_controller import LocalController
-from loadmgr.apps.site import SiteProcess, serve_site, stop
+from loadmgr.apps.serving import serve_site, stop
+from loadmgr.apps.site import SiteProcess
 from loadmgr.errors import InputError
 from loadmgr.model.topology import Site
 from loadmgr.site_file import SiteFile, sample_folder

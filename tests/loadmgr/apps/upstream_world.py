@@ -20,7 +20,8 @@ from ocpp.v201 import ChargePoint as ChargePoint201
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
 
-from loadmgr.apps.site import SiteProcess, stop
+from loadmgr.apps.serving import stop
+from loadmgr.apps.site import SiteProcess
 from loadmgr.apps.station_run import Plan, RealClock, _station, _visit
 from loadmgr.apps.upstream import Relay, Upstream, serve_stations
 from loadmgr.sim.arrivals import Visit
