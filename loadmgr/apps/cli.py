@@ -23,6 +23,7 @@ from loadmgr.apps import (
     simulate_cli,
     size_cli,
     station_cli,
+    sweep_cli,
 )
 from loadmgr.errors import LoadManagerError
 
@@ -44,6 +45,7 @@ app.command("check")(check_cli.check)
 app.command("schema")(check_cli.schema)
 app.command("plan")(plan_cli.plan)
 app.command("simulate")(simulate_cli.simulate)
+app.command("sweep")(sweep_cli.sweep)
 app.command("size")(size_cli.size)
 app.add_typer(data_cli.app, name="data")
 app.command("composite")(composite_cli.composite)

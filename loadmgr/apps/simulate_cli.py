@@ -43,6 +43,9 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     until: Annotated[str | None, typer.Option(metavar="TIME", help="A date, or a time with zone.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides what sessions leave open about vehicles.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 1,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Run on the Dask cluster with this scheduler.")
+    ] = None,
     on_bad_rows: Annotated[BadRows, typer.Option(help="Bad rows of the session table.")] = BadRows.STOP,
     csv: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="Write all figures.")] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="Write all figures.")] = None,
@@ -61,10 +64,10 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     from loadmgr.sim.frames import comparison_frame
     from loadmgr.site_file import find_site, load_site
 
-    names = _strategies(strategy)
+    names = strategies_of(strategy)
     if parquet is not None:
-        _require_pyarrow()
-    _check_outputs(csv=csv, parquet=parquet, plot=plot)
+        require_pyarrow()
+    check_outputs(csv=csv, parquet=parquet, plot=plot)
     asked = question(
         load_site(find_site(site)),
         sessions=sessions,
@@ -73,7 +76,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         seed=seed,
         skip_bad_rows=on_bad_rows is BadRows.SKIP,
     )
-    simulations = _with_progress(asked, names, workers=workers)
+    simulations = _with_progress(asked, names, workers=workers, cluster=cluster)
     frame = comparison_frame(simulations)
     if as_json:
         typer.echo(json.dumps(_document(asked, simulations), indent=2))
@@ -115,7 +118,8 @@ def _with_zone(when: datetime, *, hint: str) -> datetime:
     return when
 
 
-def _strategies(asked: list[str] | None) -> list[str]:
+def strategies_of(asked: list[str] | None) -> list[str]:
+    """Return the strategies of these names; all but the controller if there are none."""
     from loadmgr.sim.strategies import STRATEGIES
 
     unknown = [name for name in asked or () if name not in STRATEGIES]
@@ -126,7 +130,7 @@ def _strategies(asked: list[str] | None) -> list[str]:
     return list(dict.fromkeys(asked)) if asked else [name for name in STRATEGIES if name != "controller"]
 
 
-def _check_outputs(**paths: Path | None) -> None:
+def check_outputs(**paths: Path | None) -> None:
     """Refuse before anything runs what could not be written after it."""
     for name, path in paths.items():
         if path is not None and not path.parent.is_dir():
@@ -136,14 +140,15 @@ def _check_outputs(**paths: Path | None) -> None:
         raise typer.BadParameter(f"{plot} must end with {', '.join(PLOT_SUFFIXES)}", param_hint="--plot")
 
 
-def _require_pyarrow() -> None:
+def require_pyarrow() -> None:
+    """Refuse ``--parquet`` where nothing could write it."""
     from importlib.util import find_spec
 
     if find_spec("pyarrow") is None:
         raise typer.BadParameter("pyarrow is not installed: pip install 'loadmgr[parquet]'", param_hint="--parquet")
 
 
-def _with_progress(asked: "Question", names: list[str], *, workers: int) -> "list[Simulation]":
+def _with_progress(asked: "Question", names: list[str], *, workers: int, cluster: str | None) -> "list[Simulation]":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -157,6 +162,7 @@ def _with_progress(asked: "Question", names: list[str], *, workers: int) -> "lis
             asked,
             names,
             workers=workers,
+            cluster=cluster,
             progress=lambda name, share: bar.update(tasks[name], completed=share),
         )
 

@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from loadmgr.errors import InputError
 from loadmgr.model.tariff import Tariff
+from loadmgr.sim.cluster import cluster_executor
 from loadmgr.sim.run import Simulation, SimulationOptions, run_plan
 from loadmgr.sim.session_table import SessionTable, read_sessions, read_table
 from loadmgr.sim.slots import SlotOptions
@@ -76,24 +77,33 @@ def question(
     return Question(plan=plan, tariff=site_file.tariff, options=SimulationOptions(slots=slots), table=table)
 
 
-def run_strategies(asked: Question, strategies: Sequence[str], *, workers: int, progress: Progress) -> list[Simulation]:
-    """Return the simulation of each strategy, in the order asked; the same for any number of workers.
+def run_strategies(
+    asked: Question, strategies: Sequence[str], *, workers: int, progress: Progress, cluster: str | None = None
+) -> list[Simulation]:
+    """Return the simulation of each strategy, in the order asked; the same wherever and by however many it is run.
 
     Raises
     ------
     InputError
-        If the tariff has no price for a part of the span.
+        If the tariff has no price for a part of the span, or the cluster cannot be used.
     """
+    if cluster is not None:
+        with cluster_executor(cluster) as executor:
+            return _on(executor, asked, strategies, progress=progress)
     if workers == 1 or len(strategies) == 1:
         return [_run(asked, strategy, progress=progress) for strategy in strategies]
     # Workers start fresh: a fork of a process with solver threads may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=min(workers, len(strategies)), mp_context=context) as pool:
-        waiting = {pool.submit(_run, asked, strategy): strategy for strategy in strategies}
-        done = {}
-        for future in as_completed(waiting):
-            done[waiting[future]] = future.result()
-            progress(waiting[future], 1.0)
+        return _on(pool, asked, strategies, progress=progress)
+
+
+def _on(executor: Executor, asked: Question, strategies: Sequence[str], *, progress: Progress) -> list[Simulation]:
+    waiting = {executor.submit(_run, asked, strategy): strategy for strategy in strategies}
+    done = {}
+    for future in as_completed(waiting):
+        done[waiting[future]] = future.result()
+        progress(waiting[future], 1.0)
     return [done[strategy] for strategy in strategies]
 
 
