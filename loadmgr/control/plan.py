@@ -44,6 +44,20 @@ class Plan:
         """When the second step begins, by when there should be a new plan."""
         return self.grid.start + timedelta(seconds=self.grid.durations_s[0])
 
+    def charge_ah(self, evse: EvseId, *, after: datetime, until: datetime | None) -> Floats:
+        """Return the charge per phase [Ah] that an EVSE is planned to have drawn by the end of each step.
+
+        Parameters
+        ----------
+        after, until : datetime
+            Only what flows between them counts; ``until`` may be open.
+        """
+        offsets_s = np.array(self.grid.offsets_s, dtype=float)
+        low_s = (after - self.grid.start).total_seconds()
+        high_s = offsets_s[-1] if until is None else (until - self.grid.start).total_seconds()
+        length_s = np.minimum(offsets_s[1:], high_s) - np.maximum(offsets_s[:-1], low_s)
+        return np.asarray(np.cumsum(self.currents_a[evse] * np.maximum(length_s, 0.0)) / 3600.0)
+
     def resampled_a(self, evse: EvseId, transaction: TransactionId, grid: TimeGrid) -> Floats | None:
         """Return the setpoints of a session on another grid [A]; ``None`` where it was not planned."""
         if self.transactions.get(evse) != transaction:

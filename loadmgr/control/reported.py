@@ -27,6 +27,9 @@ from loadmgr.model.units import CURRENT_TOLERANCE_A
 REPORTED = "reported"
 """The source of external constraints that came with a report."""
 
+LOWERING = (ProfilePurpose.CHARGE_POINT_MAX, ProfilePurpose.TX)
+"""Purposes that raise nothing while no transaction runs: a maximum lowers, and a transaction profile waits."""
+
 STANDING = (ProfilePurpose.TX_DEFAULT, ProfilePurpose.CHARGE_POINT_MAX)
 
 
@@ -80,6 +83,8 @@ def _is_safe(
     state: SiteState, record: EvseRecord, station: StationRecord, held: list[InstalledProfile], *, now: datetime
 ) -> bool:
     wanted = InstalledProfile(evse_id=record.evse.number, profile=failsafe_profile(state, record, station))
+    if wanted in held and all(i == wanted or i.profile.purpose in LOWERING for i in held):
+        return True
     allowed = _without_transaction(state, record, station, [wanted], now=now)
     return all(
         _never_above(_without_transaction(state, record, station, profiles, now=now), allowed)

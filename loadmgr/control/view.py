@@ -36,8 +36,7 @@ def _evse_view(context: Context, record: EvseRecord, assumed: Assumed) -> EvseVi
     charging, draw = record.charging, record.draw
     planned: tuple[tuple[datetime, float], ...] = ()
     if plan is not None and evse.id in plan.currents_a and charging is not None:
-        pairs = zip(plan.grid.times, plan.currents_a[evse.id], strict=False)
-        planned = tuple((t, float(a)) for t, a in pairs)
+        planned = tuple(zip(plan.grid.times, plan.currents_a[evse.id].tolist(), strict=False))
     return EvseView(
         evse=evse.id,
         station=evse.station,
@@ -83,13 +82,8 @@ def _planned_wh(context: Context, record: EvseRecord, charging: Charging) -> flo
     plan = context.plan
     if plan is None or record.evse.id not in plan.currents_a:
         return 0.0
-    total, times = 0.0, plan.grid.times
-    w_per_a = w_per_a_of(context.state, record)
-    for start, end, current in zip(times, times[1:], plan.currents_a[record.evse.id], strict=False):
-        until = end if charging.departure is None else min(end, charging.departure)
-        hours = max(0.0, (until - max(start, context.now)).total_seconds()) / 3600.0
-        total += float(current) * w_per_a * hours
-    return total
+    drawn_ah = plan.charge_ah(record.evse.id, after=context.now, until=charging.departure)
+    return float(drawn_ah[-1]) * w_per_a_of(context.state, record)
 
 
 def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> CircuitView:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from loadmgr.control.acceptance import is_resting
 from loadmgr.control.assumption import phases_reckoned, standing_of
 from loadmgr.control.circuits import LoadBook
@@ -158,10 +160,10 @@ def _next_turn(context: Context, record: EvseRecord) -> datetime | None:
     plan = context.plan
     if plan is None or record.evse.id not in plan.currents_a:
         return None
-    for when, current in zip(plan.grid.times, plan.currents_a[record.evse.id], strict=False):
-        if when > context.now and current > 0.0:
-            return when
-    return None
+    offsets_s = np.array(plan.grid.offsets_s[:-1])
+    later = offsets_s > (context.now - plan.grid.start).total_seconds()
+    turns = np.flatnonzero(later & (plan.currents_a[record.evse.id] > 0.0))
+    return plan.grid.times[int(turns[0])] if len(turns) else None
 
 
 def _full_by(context: Context, record: EvseRecord, charging: Charging) -> datetime | None:
@@ -175,17 +177,12 @@ def full_by(context: Context, record: EvseRecord, charging: Charging, wanted_wh:
     plan = context.plan
     if plan is None or record.evse.id not in plan.currents_a:
         return None
-    energy = charging.ledger.delivered_wh
-    w_per_a = w_per_a_of(context.state, record)
-    if energy >= wanted_wh:
+    missing_wh = wanted_wh - charging.ledger.delivered_wh
+    if missing_wh <= 0.0:
         return context.now
-    times = plan.grid.times
-    for start, end, current in zip(times, times[1:], plan.currents_a[record.evse.id], strict=False):
-        hours = max(0.0, (end - max(start, context.now)).total_seconds()) / 3600.0
-        energy += float(current) * w_per_a * hours
-        if energy >= wanted_wh - 1.0:
-            return end
-    return None
+    energy_wh = plan.charge_ah(record.evse.id, after=context.now, until=None) * w_per_a_of(context.state, record)
+    enough = np.flatnonzero(energy_wh >= missing_wh - 1.0)
+    return plan.grid.times[int(enough[0]) + 1] if len(enough) else None
 
 
 def w_per_a_of(state: SiteState, record: EvseRecord) -> float:

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from loadmgr.model.units import SECONDS_PER_HOUR, require_utc
 
@@ -109,16 +110,12 @@ class TimeGrid:
     @property
     def offsets_s(self) -> tuple[int, ...]:
         """Start of each step [s] after the grid's start, and the end of the last: one more than there are steps."""
-        out, total = [0], 0
-        for duration_s in self.durations_s:
-            total += duration_s
-            out.append(total)
-        return tuple(out)
+        return _offsets_s(self.durations_s)
 
     @property
     def times(self) -> tuple[datetime, ...]:
         """Start of each step, and the end of the last."""
-        return tuple(self.start + timedelta(seconds=s) for s in self.offsets_s)
+        return _times(self.start, self.durations_s)
 
     @property
     def end(self) -> datetime:
@@ -161,6 +158,17 @@ class TimeGrid:
                 raise ValueError(f"series has no value on the whole of [{start.isoformat()}, {end.isoformat()})")
             out.append(mean)
         return out
+
+
+@lru_cache(maxsize=64)
+def _offsets_s(durations_s: tuple[int, ...]) -> tuple[int, ...]:
+    """Return where steps begin; every EVSE of a plan asks, and plans share few grids."""
+    return (0, *itertools.accumulate(durations_s))
+
+
+@lru_cache(maxsize=64)
+def _times(start: datetime, durations_s: tuple[int, ...]) -> tuple[datetime, ...]:
+    return tuple(start + timedelta(seconds=s) for s in _offsets_s(durations_s))
 
 
 def step_function(pairs: Sequence[tuple[datetime, float]], *, end: datetime | None = None) -> StepFunction:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from zoneinfo import available_timezones
 
@@ -151,13 +152,20 @@ def _proofs(path: Path, faults: FaultList) -> dict[StationId, StationProof]:
         return {}
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """Return the names of every zone; they are read from the disk, which takes longer than a whole site."""
+    return frozenset(available_timezones())
+
+
 def _site_is_sound(part: SitePart, faults: FaultList) -> bool:
     """Note a zone that does not exist and a currency that is not one; return whether the zone can be used."""
     if not re.fullmatch(r"[A-Z]{3}", part.currency):
         faults.add(("site", "currency"), f"currency {part.currency!r} is not three letters", "write EUR, GBP, USD, ...")
-    if part.timezone in available_timezones():
+    zones = _zones()
+    if part.timezone in zones:
         return True
-    close = nearest(part.timezone, available_timezones())
+    close = nearest(part.timezone, zones)
     advice = f"did you mean {close}?" if close else "write an IANA name such as Europe/Berlin"
     faults.add(("site", "timezone"), f"there is no time zone {part.timezone!r}", advice)
     return False

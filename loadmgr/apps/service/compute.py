@@ -48,7 +48,8 @@ def compute_routes(service: Service) -> APIRouter:
         at = moment(asked, service.now())
 
         async def answer() -> bytes:
-            return orjson.dumps(await service.engine.schedule(asked, at=at, may_see=caller.sites))
+            found = await service.engine.schedule(asked, at=at, may_see=caller.sites)
+            return orjson.dumps(found, option=orjson.OPT_UTC_Z)
 
         return await once(service, caller, answer, key=None if asked.dry_run else key, body=request.state.body_bytes)
 
