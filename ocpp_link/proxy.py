@@ -47,8 +47,8 @@ class RelayedStation:
         How long an end may take to answer [s].
     standin
         Who answers the station when the CSMS is lost; without one, the station is closed then.
-    tap
-        Gets every text to and from the station.
+    tap, upstream_tap
+        Get every text to and from the station, and the CSMS.
     """
 
     def __init__(  # noqa: PLR0913 - everything that meets in one station
@@ -62,6 +62,7 @@ class RelayedStation:
         call_timeout_s: float = 30.0,
         standin: Standin | None = None,
         tap: Tap | None = None,
+        upstream_tap: Tap | None = None,
     ) -> None:
         self.id = identity
         self.version: Version = version
@@ -70,12 +71,8 @@ class RelayedStation:
         self._judge = Judge(self, interceptor)
         self._standin = standin
         self._call_timeout_s = call_timeout_s
-        self._down = Side(
-            self,
-            down,
-            self._from_station,
-            tap=None if tap is None else lambda direction, text: tap(identity, direction, text),
-        )
+        self._down = Side(self, down, self._from_station, tap=tap)
+        self._upstream_tap = upstream_tap
         self._to_station = Hop(self._down.write, clock=clock, timeout_s=call_timeout_s)
         self._up: Side | None = None  # with the hop to it: both or neither
         self._to_csms: Hop | None = None
@@ -127,7 +124,7 @@ class RelayedStation:
         self._take_early(up, early)
 
     def _take(self, up: WebSocket) -> None:
-        self._up = Side(self, up, self._from_csms)
+        self._up = Side(self, up, self._from_csms, tap=self._upstream_tap)
         self._to_csms = Hop(self._up.write, clock=self.clock, timeout_s=self._call_timeout_s)
 
     def _take_early(self, up: WebSocket, early: Sequence[bytes]) -> None:

@@ -59,6 +59,8 @@ class ProxySettings:
     """Ping both ends this often [s] of real time, and cut an end that is silent for three times as long."""
     tap: Tap | None = None
     """Gets every text to and from stations, for example an `ocpp_link.wirelog.WireLog`."""
+    upstream_tap: Tap | None = None
+    """Gets every text to and from the CSMS."""
     sticky: Sticky | None = None
     """Serve stations on when the CSMS is lost; otherwise they are closed, as 2.x part 4 chapter 6 has it."""
 
@@ -253,6 +255,7 @@ class _Doorman:
             call_timeout_s=self._settings.call_timeout_s,
             standin=standin,
             tap=self._settings.tap,
+            upstream_tap=self._settings.upstream_tap,
         )
         if self._settings.ping_interval_s is not None:
             self.socket.keep_alive(self._settings.ping_interval_s)

@@ -5,12 +5,13 @@ from typing import Protocol
 
 from ocpp_link.clock import Clock
 from ocpp_link.wire import WebSocket
-from ocpp_link.wirelog import Direction
+from ocpp_link.wirelog import Tap
 
 
 class Relay(Protocol):
     """Who relays between two sides."""
 
+    id: str
     clock: Clock
 
     def side_closing(self, side: "Side") -> None:
@@ -41,7 +42,7 @@ class Side:
         socket: WebSocket,
         take: Callable[[bytes], None],
         *,
-        tap: Callable[[Direction, bytes], None] | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._relay = relay
         self._take = take
@@ -54,7 +55,7 @@ class Side:
         if self.socket.send_text(text):
             self._relay.clock.frame_sent()
             if self._tap is not None:
-                self._tap("out", text)
+                self._tap(self._relay.id, "out", text)
 
     def handshake_received(self, message: object) -> None:
         """Nothing: the handshake is over."""
@@ -63,7 +64,7 @@ class Side:
         """Relay a text."""
         if self._relay.reads(self):
             if self._tap is not None:
-                self._tap("in", text)
+                self._tap(self._relay.id, "in", text)
             self._take(text)
         self._relay.clock.frame_done()
 

@@ -22,6 +22,7 @@ from ocpp_link.clock import Clock
 logger = logging.getLogger(__name__)
 
 Direction = Literal["in", "out"]
+Peer = Literal["station", "csms"]
 Tap = Callable[[str, Direction, bytes], None]
 """Called with station id, direction as seen from here, and the text."""
 
@@ -50,6 +51,8 @@ class WireRecord(NamedTuple):
     """From call to answer [s]."""
     text: str
     """The frame, secrets masked."""
+    peer: Peer = "station"
+    """Who is at the other end: ``csms`` above a Local Controller, who is told and asked in the station's name."""
 
 
 @dataclass(slots=True)
@@ -62,10 +65,13 @@ class WireLog:
         Where time comes from.
     sinks
         Who gets each record.
+    peer
+        Who is at the other end.
     """
 
     clock: Clock
     sinks: Iterable[Callable[[WireRecord], None]]
+    peer: Peer = "station"
     _calls: OrderedDict[tuple[str, Direction, str], tuple[str, float]] = field(default_factory=OrderedDict)
 
     def __call__(self, station: str, direction: Direction, text: bytes) -> None:
@@ -73,6 +79,10 @@ class WireLog:
         record = self._read(station, direction, text)
         for sink in self.sinks:
             sink(record)
+
+    def of_csms(self) -> "WireLog":
+        """Return a log with the same sinks for what a Local Controller and its CSMS say to each other."""
+        return WireLog(self.clock, self.sinks, "csms")
 
     def _read(self, station: str, direction: Direction, text: bytes) -> WireRecord:
         frame = frames.parse(text)
@@ -94,6 +104,7 @@ class WireLog:
             outcome=outcome,
             took_s=took_s,
             text=masked(frame, text),
+            peer=self.peer,
         )
 
     def _remember(self, station: str, direction: Direction, frame: frames.Call | frames.Send) -> None:

@@ -65,10 +65,10 @@ class HeldFolder:
         if known is not None and known.version is asked:
             return known
         kept = None if known is not None else self._kept.pop(station_id, None)
-        if kept is not None and snapshot_from_json(kept).version is not asked:
+        outdated = kept is not None and snapshot_from_json(kept).version is not asked
+        if known is not None or outdated:
             kept = None
-        if known is not None or kept is None:
-            log.info("%s: no profiles of the CSMS are kept for OCPP %s", station_id, version)
+            log.warning("%s: speaks another OCPP version now: the CSMS has to set its profiles again", station_id)
         held = HeldStation(StationId(station_id), self._site, version=asked, now=self._clock.now(), kept=kept)
         self._stations[station_id] = held
         return held

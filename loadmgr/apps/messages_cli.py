@@ -20,13 +20,16 @@ _POLL_S = 0.3
 _BOUNDS = ("format", "maxLength", "minimum", "maximum", "multipleOf")
 
 
-def messages(
+def messages(  # noqa: PLR0913 - one option each
     action: Annotated[str | None, typer.Argument(metavar="[ACTION]", help="Only this action.")] = None,
     *,
     catalogue: Annotated[bool, typer.Option("--catalogue", help="Print what OCPP has, not what was said.")] = False,
     ocpp: Annotated[str | None, typer.Option("--ocpp", help="Only this version: 1.6, 2.0.1 or 2.1.")] = None,
     log: Annotated[Path, typer.Option("--log", help="The wire log to read.")] = DEFAULT_LOG,
     station: Annotated[str | None, typer.Option("--station", help="Only this station.")] = None,
+    peer: Annotated[
+        str | None, typer.Option("--peer", help="Only with `station`s, or with the `csms` above a Local Controller.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on as messages come.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -35,8 +38,10 @@ def messages(
         for line in _catalogue(action, ocpp, as_json=as_json):
             typer.echo(line)
         return
+    if peer not in (None, "station", "csms"):
+        raise InputError(f"--peer must be station or csms, got {peer!r}")
     for record in _records(log, follow=follow):
-        if station in (None, record.station) and action in (None, record.action):
+        if station in (None, record.station) and action in (None, record.action) and peer in (None, record.peer):
             typer.echo(json.dumps(record._asdict() | {"at": record.at.isoformat()}) if as_json else _shown(record))
 
 
@@ -90,7 +95,8 @@ def _shown(record: "WireRecord") -> str:
     arrow = "<" if record.direction == "in" else ">"
     took = "" if record.took_s is None else f" {record.took_s * 1000:.0f} ms"
     said = " ".join(filter(None, (record.action or "?", record.kind, record.outcome)))
-    return f"{record.at:%Y-%m-%d %H:%M:%S.%f} {record.station} {arrow} {said}{took}  {record.text}"
+    who = f"{record.station} CSMS" if record.peer == "csms" else record.station
+    return f"{record.at:%Y-%m-%d %H:%M:%S.%f} {who} {arrow} {said}{took}  {record.text}"
 
 
 def _catalogue(action: str | None, ocpp: str | None, *, as_json: bool) -> Iterator[str]:

@@ -23,7 +23,7 @@ from ocpp_link.proxy_server import ProxyServer, ProxySettings, serve_proxy
 from ocpp_link.proxy_sticky import Sticky
 from ocpp_link.security import station_context
 from ocpp_link.transport import Server
-from ocpp_link.wirelog import Tap
+from ocpp_link.wirelog import WireLog
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Relay:
 
 
 async def serve_stations(
-    process: SiteProcess, upstream: Upstream | None, *, host: str, port: int, clock: Clock, tap: Tap | None = None
+    process: SiteProcess, upstream: Upstream | None, *, host: str, port: int, clock: Clock, tap: WireLog | None = None
 ) -> Server | Relay:
     """Open the endpoint ``ws://host:port/ocpp/<station id>`` for a site's stations, relayed if there is a CSMS.
 
@@ -163,6 +163,7 @@ async def serve_stations(
         call_timeout_s=CSMS_PATIENCE_S,
         ping_interval_s=PING_INTERVAL_S,
         tap=tap,
+        upstream_tap=None if tap is None else tap.of_csms(),
         sticky=Sticky(queue=queue, start_offline=upstream.start_offline) if upstream.loss == "sticky" else None,
     )
     server = await serve_proxy(host, port, settings=settings, interceptor=controller, clock=clock)

@@ -9,6 +9,9 @@ import pytest
 
 from loadmgr.control.settings import ControlSettings
 from ocpp_link.errors import ConnectFailed
+from ocpp_link.metrics import Metrics
+from ocpp_link.transport import SystemClock
+from ocpp_link.wirelog import WireLog, WireRecord
 from tests.loadmgr.apps.upstream_world import VERSIONS, World, ask, play, set_profile
 
 
@@ -218,6 +221,28 @@ def test_a_restart_of_the_controller_forgets_no_profile_of_the_csms(tmp_path: Pa
         await made.until(lambda: made.draw_a(identity) == 9.0)
 
     play(scene, tmp_path)
+
+
+def test_what_is_said_above_and_below_is_logged_and_counted_apart_and_secrets_are_masked(tmp_path: Path) -> None:
+    records: list[WireRecord] = []
+    metrics = Metrics()
+    tap = WireLog(SystemClock(), [records.append, metrics])
+
+    async def scene(made: World) -> None:
+        assert "Accepted" == (await set_profile_when_connected(made, "S16", 9.0)).status
+        await made.until(lambda: made.draw_a("S16") == 9.0)
+        await ask(made, "S16", "ChangeConfiguration", key="AuthorizationKey", value="0123456789abcdef0123")
+
+    play(scene, tmp_path, tap=tap)
+
+    told = [(r.peer, r.direction, r.kind, r.action, r.outcome) for r in records if '"chargingProfileId":77' in r.text]
+    assert [("csms", "in", "CALL", "SetChargingProfile", "")] == told
+    keys = [(r.peer, r.direction) for r in records if r.kind == "CALL" and r.action == "ChangeConfiguration"]
+    assert [("csms", "in"), ("station", "out")] == keys
+    assert not any("0123456789abcdef0123" in r.text for r in records)
+    page = metrics.render(connections=1, mends={})
+    assert 'ocpp_csms_frames_total{direction="in",type="CALL",action="SetChargingProfile"} 1' in page
+    assert 'ocpp_frames_total{direction="in",type="CALL",action="StartTransaction"} 1' in page
 
 
 def test_stations_log_in_with_the_passwords_of_the_file(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from loadmgr.sim.arrivals import Visit
 from loadmgr.sim.station import SimStation
 from loadmgr.site_file import load_site
 from ocpp_link.transport import SystemClock
+from ocpp_link.wirelog import WireLog
 
 SITE = """
 schema: loadmgr/v1
@@ -194,7 +195,7 @@ class World:
     controller: asyncio.Task[None] | None = None
     lives: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
-    async def start_controller(self, *, port: int = 0, **options: Any) -> None:
+    async def start_controller(self, *, port: int = 0, tap: WireLog | None = None, **options: Any) -> None:
         site = self.folder / "site.yaml"
         site.write_text(SITE.replace("FUSE", self.fuse))
         clock = SystemClock()
@@ -202,7 +203,7 @@ class World:
         upstream = Upstream(
             url=f"ws://127.0.0.1:{self.csms.port}/ocpp", folder=self.folder / "site.upstream", **options
         )
-        self.relay = await serve_stations(self.process, upstream, host="127.0.0.1", port=port, clock=clock)
+        self.relay = await serve_stations(self.process, upstream, host="127.0.0.1", port=port, clock=clock, tap=tap)
         assert isinstance(self.relay, Relay)
         self.controller = asyncio.create_task(self.process.run())
 
