@@ -43,14 +43,15 @@ def block(
     row = np.concatenate([r for r, _ in slots], axis=1)
     value = np.concatenate([v for _, v in slots], axis=1)
     there = row != NO_ROW
+    kept = np.flatnonzero(there)
     return Block(
         name=name,
         cost=cost,
         lower=np.zeros(len(cost)) if lower is None else lower,
         upper=upper,
-        lengths=there.sum(axis=1),
-        index=row[there],
-        value=value[there],
+        lengths=there.view(np.int8).sum(axis=1, dtype=np.int32),
+        index=row.ravel()[kept],
+        value=value.ravel()[kept],
     )
 
 
@@ -133,8 +134,10 @@ def network_slot(rows: NetworkRows, flow: Flow, network_row: IntArray) -> Slot:
         return np.zeros((len(flow.unit), 0), dtype=np.int64), np.zeros((len(flow.unit), 0))
     there = np.arange(width) < count[:, None]
     entry = np.where(there, rows.starts[:-1, None] + np.arange(width), 0)
-    row_of = np.where(there, rows.row[entry], NO_ROW)[flow.unit]
-    numbers = np.where(row_of != NO_ROW, network_row[row_of, flow.step[:, None]], NO_ROW)
+    # One row of nothing below the rest: what is not there points at it, and one gather does.
+    with_none = np.concatenate([network_row, np.full((1, network_row.shape[1]), NO_ROW, dtype=network_row.dtype)])
+    first = np.where(there, rows.row[entry], rows.n_rows) * network_row.shape[1]
+    numbers = with_none.ravel()[first[flow.unit] + flow.step[:, None]]
     return numbers, rows.coefficient[entry][flow.unit]
 
 

@@ -178,8 +178,12 @@ def preference_per_kwh(problem: AllocationProblem, weight: Weights) -> FloatArra
     absolute_s = int(problem.grid.start.timestamp()) + starts_s
     seeds = problem.evses.seeds
     slope = EARLY_RATIO * (1.0 - EARLY_SPREAD * tie_ratio(seeds, np.zeros(1, dtype=np.int64)))
-    near = STAY_RATIO * _previous_ratio(problem) * (starts_s < STAY_S)
-    return np.asarray(weight.scale * (slope * (starts_s / 86400.0) + TIE_RATIO * tie_ratio(seeds, absolute_s) - near))
+    out = slope * (starts_s / 86400.0)
+    out += TIE_RATIO * tie_ratio(seeds, absolute_s)
+    if problem.evses.has_previous.any():
+        out -= STAY_RATIO * _previous_ratio(problem) * (starts_s < STAY_S)
+    out *= weight.scale
+    return np.asarray(out)
 
 
 def _previous_ratio(problem: AllocationProblem) -> FloatArray:

@@ -230,9 +230,13 @@ def _most_kw(flow: Flow, upper_a: FloatArray, steps: int) -> FloatArray:
 
 def _most(problem: AllocationProblem, rows: NetworkRows) -> FloatArray:
     """Return the most that could ever flow through each row, ``(n_row, n_step)``."""
-    dense = np.zeros((rows.n_rows, problem.n_evses))
-    dense[rows.row, rows.evse] = np.maximum(rows.coefficient, 0.0)
-    most = dense @ problem.evses.max_a
+    most = np.zeros((rows.n_rows, problem.n_steps))
+    by_row = np.argsort(rows.row, kind="stable")
+    if by_row.size:
+        terms = problem.evses.max_a[rows.evse[by_row]]
+        terms *= np.maximum(rows.coefficient[by_row], 0.0)[:, None]
+        begins = np.flatnonzero(np.diff(rows.row[by_row], prepend=-1))
+        most[rows.row[by_row[begins]]] = np.add.reduceat(terms, begins, axis=0)
     if problem.batteries:
         charge_kw = np.array([b.max_charge_w for b in problem.batteries]) / 1000.0
         most += (rows.battery_per_kw @ charge_kw)[:, None]
