@@ -102,11 +102,14 @@ class Server:
             raise ValueError("policy.tls must be set to renew a certificate, this server listens without TLS")
         self._porter.policy.tls.load_cert_chain(certificate, key)
 
-    async def close(self) -> None:
-        """Stop listening, close every connection (1001) and wait until every handler has been told."""
+    async def close(self, *, drop: bool = False) -> None:
+        """Stop listening, close every connection (1001) and wait until every handler has been told.
+
+        With ``drop`` connections break off without a closing handshake, as they do when a process is killed.
+        """
         self._listener.close()
         links = self._door.links()
-        await asyncio.gather(*(link.close(code=1001, reason="server stops") for link in links))
+        await asyncio.gather(*(link.drop() if drop else link.close(code=1001, reason="server stops") for link in links))
         await asyncio.gather(*(link.wait_finished() for link in links))
 
 

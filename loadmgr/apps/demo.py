@@ -1,23 +1,28 @@
 """The demo: the controller process and a simulated site, joined by real WebSockets on 127.0.0.1, faster than real time.
 
 Both ends run in one event loop under a lock-stepped clock, so that a run depends on its seed and not on the machine.
+At half time the controller is killed without warning: the stations live on their own profiles until another one, that
+knows from the journal what the last one knew, takes over.
 """
 
 import asyncio
 import math
+import tempfile
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.live import Live
 
+from loadmgr.apps.demo_life import ControllerLives
 from loadmgr.apps.live import LiveTable, Pulse
 from loadmgr.apps.report import peak_memory_mb, quantile_ms
-from loadmgr.apps.serving import serve_site, stop
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.serving import stop
 from loadmgr.control.alarm import Alarm
 from loadmgr.control.decision import Decision
 from loadmgr.errors import InputError
@@ -28,6 +33,9 @@ from loadmgr.site_file import SiteFile
 
 _FRAMES_PER_S = 8
 _CONTROLLER_PRIORITY = 9  # after every station of the same instant
+
+DEAD_S = 2700.0
+"""How long the killed controller stays away [s]: shorter than the leases, long enough to be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +78,11 @@ class Demo:
         self._console = console
         self._start = site_file.demo.start
         self._clock = VirtualClock(self._start, speed=options.speed)
-        self._decided = False
         self._alarms: dict[tuple[str, str], Alarm] = {}
-        party = self._clock.party("controller", priority=_CONTROLLER_PRIORITY)
-        self._party = party
-        self._process = SiteProcess(site_file, clock=party, on_decision=self._take)
+        self._party = self._clock.party("controller", priority=_CONTROLLER_PRIORITY)
+        self._outages: list[dict[str, str]] = []
 
     def _take(self, decision: Decision) -> None:
-        self._decided = True
         for alarm in decision.alarms:
             self._alarms[alarm.kind, alarm.subject] = alarm
 
@@ -92,11 +97,15 @@ class Demo:
             until=self._start + timedelta(seconds=self._options.day_s),
             seed=self._options.seed,
         )
-        server = await serve_site(self._process, host="127.0.0.1", port=0, clock=self._party)
-        url = f"ws://127.0.0.1:{server.port}/ocpp"
-        world = World(plan, clock=self._clock, url=url, observe=self._process.observe)
-        controller = asyncio.create_task(self._process.run())
-        helpers = [controller]
+        with tempfile.TemporaryDirectory(prefix="loadmgr-demo-") as folder:
+            lives = ControllerLives(self._site_file, clock=self._party, on_decision=self._take, folder=Path(folder))
+            await lives.begin()
+            world = World(plan, clock=self._clock, url=lives.url, observe=lives.observe)
+            await self._watched(world, lives)
+        return self._report(world, lives)
+
+    async def _watched(self, world: World, lives: ControllerLives) -> None:
+        helpers = [asyncio.create_task(self._kill_at_half_time(lives))]
         if self._options.wall_s is not None:
             helpers.append(asyncio.create_task(self._stop_after(self._options.wall_s)))
         live = (
@@ -104,24 +113,35 @@ class Demo:
         )
         with live as screen:
             if screen is not None:
-                helpers.append(asyncio.create_task(self._paint(screen, world)))
+                helpers.append(asyncio.create_task(self._paint(screen, world, lives)))
             try:
-                await self._until_done(world, controller)
+                await self._until_done(world, lives)
             finally:
                 await stop(*helpers)
-                await server.close()
+                await lives.end(killed=False)
             if screen is not None:
-                self._draw(screen, world, started=(0.0, 0.0))
-        return self._report(world)
+                self._draw(screen, world, lives, started=(0.0, 0.0))
 
-    async def _until_done(self, world: World, controller: asyncio.Task[None]) -> None:
+    async def _until_done(self, world: World, lives: ControllerLives) -> None:
         """Run the world; a controller that fails ends the demo with its error instead of a hang."""
         running = asyncio.create_task(world.run())
-        done, _ = await asyncio.wait({running, controller}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({running, lives.failed}, return_when=asyncio.FIRST_COMPLETED)
         if running not in done:
             running.cancel()
-            controller.result()
+            lives.failed.result()
         await running
+
+    async def _kill_at_half_time(self, lives: ControllerLives) -> None:
+        party = self._clock.party("kill")
+        await party.sleep_until(self._options.day_s / 2.0)
+        self._outages.append({"from": self._local_time()})
+        await lives.end(killed=True)
+        await party.sleep_until(self._options.day_s / 2.0 + DEAD_S)
+        await lives.begin()
+        self._outages[-1]["until"] = self._local_time()
+
+    def _local_time(self) -> str:
+        return self._clock.now().astimezone(ZoneInfo(self._site_file.site.time_zone)).isoformat()
 
     async def _stop_after(self, wall_s: float) -> None:
         """Stop at the next whole simulated second: slots are booked in whole seconds, and a report needs one."""
@@ -129,44 +149,46 @@ class Demo:
         end = self._clock.party("end")
         end.call_at(max(1.0, math.ceil(self._clock.now_s())), self._clock.stop)
 
-    async def _paint(self, screen: Live, world: World) -> None:
+    async def _paint(self, screen: Live, world: World, lives: ControllerLives) -> None:
         started = (time.monotonic(), self._clock.now_s())
         while True:
-            self._draw(screen, world, started=started)
+            self._draw(screen, world, lives, started=started)
             await asyncio.sleep(1.0 / _FRAMES_PER_S)
 
-    def _draw(self, screen: Live, world: World, *, started: tuple[float, float]) -> None:
+    def _draw(self, screen: Live, world: World, lives: ControllerLives, *, started: tuple[float, float]) -> None:
         wall_s = time.monotonic() - started[0]
         simulated_s = self._clock.now_s() - started[1]
-        process = self._process
         table = LiveTable(
             site=self._site_file.site,
             rows=max(5, self._console.height - 14),
             true_currents=world.ledger.currents_a,
+            true_draws=lambda evse: world.outlets[evse].grid_currents_a,
         )
         pulse = Pulse(
             now=self._clock.now(),
             speed=simulated_s / wall_s if started[0] and wall_s > 0.5 else None,
-            stations=len(process.connected),
-            messages_in=process.messages["in"],
-            messages_out=process.messages["out"],
-            profiles_sent=process.profiles_sent,
-            solve_ms=quantile_ms(list(process.recent_solve_s), 0.5),
+            stations=len(lives.process.connected),
+            messages_in=lives.messages["in"],
+            messages_out=lives.messages["out"],
+            profiles_sent=lives.profiles_sent,
+            solve_ms=quantile_ms(list(lives.process.recent_solve_s), 0.5),
+            alive=lives.alive,
         )
-        screen.update(table.draw(self._process.controller.view() if self._decided else None, pulse), refresh=True)
+        last = next((life for life in reversed(lives.lives) if life.decided), None)
+        screen.update(table.draw(None if last is None else last.controller.view(), pulse), refresh=True)
 
-    def _report(self, world: World) -> dict[str, Any]:
-        process = self._process
+    def _report(self, world: World, lives: ControllerLives) -> dict[str, Any]:
         told = world.report(self._site_file.tariff)
         return {
             **told.figures(),
             "seed": self._options.seed,
-            "messages_in": process.messages["in"],
-            "messages_out": process.messages["out"],
-            "profiles_sent": process.profiles_sent,
-            "plans": len(process.solve_s),
-            "solve_ms_p50": quantile_ms(process.solve_s, 0.5),
-            "solve_ms_p95": quantile_ms(process.solve_s, 0.95),
+            "messages_in": lives.messages["in"],
+            "messages_out": lives.messages["out"],
+            "profiles_sent": lives.profiles_sent,
+            "controller_killed": self._outages,
+            "plans": len(lives.solve_s),
+            "solve_ms_p50": quantile_ms(lives.solve_s, 0.5),
+            "solve_ms_p95": quantile_ms(lives.solve_s, 0.95),
             "peak_memory_mb": peak_memory_mb(),
             "alarms": [_alarm_row(alarm) for _, alarm in sorted(self._alarms.items())],
             "session_rows": told.sessions,

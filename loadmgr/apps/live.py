@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteView, Standing
-from loadmgr.model.ids import CircuitId
+from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.topology import Circuit, Phase, PhaseAmps, Site
 
 _BAR = 11
@@ -32,6 +32,8 @@ class Pulse:
         Simulated seconds per wall second; ``None`` in real time.
     solve_ms : float, optional
         Median time of a plan [ms].
+    alive : bool
+        Whether a controller runs; without one the limits shown are those that the last one left on the stations.
     """
 
     now: datetime
@@ -41,6 +43,7 @@ class Pulse:
     messages_out: int
     profiles_sent: int
     solve_ms: float | None
+    alive: bool = True
 
 
 class LiveTable:
@@ -51,6 +54,8 @@ class LiveTable:
     site : Site
     true_currents : callable, optional
         Currents of a circuit as they really are, where a simulated world knows; else the meter's are shown.
+    true_draws : callable, optional
+        Grid currents of an EVSE as they really are, likewise.
     rows : int
         How many EVSEs are shown at most; those with a vehicle first.
     """
@@ -61,11 +66,13 @@ class LiveTable:
         site: Site,
         rows: int,
         true_currents: Callable[[CircuitId], PhaseAmps] | None = None,
+        true_draws: Callable[[EvseId], PhaseAmps] | None = None,
     ) -> None:
         self._site = site
         self._zone = ZoneInfo(site.time_zone)
         self._rows = rows
         self._true_currents = true_currents
+        self._true_draws = true_draws
 
     def draw(self, view: SiteView | None, pulse: Pulse) -> RenderableType:
         """Return the whole picture; before the first decision only its head."""
@@ -85,7 +92,10 @@ class LiveTable:
         speed = "" if pulse.speed is None else f"  {pulse.speed:,.0f} x real time"
         head = Text(f" {self._site.name}", style="bold")
         head.append(f"   {local:%a %d %b %H:%M:%S}{speed}", style="cyan")
-        head.append(f"   {pulse.stations} stations", style="dim")
+        if pulse.alive:
+            head.append(f"   {pulse.stations} stations", style="dim")
+        else:
+            head.append("  CONTROLLER KILLED: stations keep their own profiles", style="bold red")
         return head
 
     def _circuits(self, circuits: Iterable[CircuitView]) -> Columns:
@@ -121,7 +131,7 @@ class LiveTable:
         return (
             name,
             _vehicle(evse, evse.session),
-            _amps(evse),
+            _amps(evse, evse.measured_a if self._true_draws is None else self._true_draws(evse.evse)),
             _energy(evse.session),
             self._leaves(evse.session),
             Text(evse.reason),
@@ -184,8 +194,8 @@ def _vehicle(evse: EvseView, session: SessionView) -> Text:
     return Text.assemble((session.id_token or "?")[:_TOKEN], (phases, "dim"))
 
 
-def _amps(evse: EvseView) -> Text:
-    draws = max(evse.measured_a) if evse.measured_a else 0.0
+def _amps(evse: EvseView, current_a: PhaseAmps | None) -> Text:
+    draws = max(current_a) if current_a else 0.0
     limit = "-" if evse.setpoint_a is None else f"{evse.setpoint_a:g}"
     style = "green" if draws > 0.5 else "dim"
     return Text.assemble((f"{draws:.1f}", style), f" / {limit} A")

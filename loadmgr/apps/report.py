@@ -4,6 +4,7 @@ import json
 import platform
 import resource
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ def _limits_in_words(report: Mapping[str, Any]) -> str:
     return f"[green]0 s above a limit[/green] beyond the reaction time; {raw:.1f} s within it, {worst}"
 
 
+def _outage_in_words(outage: Mapping[str, str]) -> str:
+    killed = datetime.fromisoformat(outage["from"])
+    if "until" not in outage:
+        return f"killed at {killed:%H:%M}; the stations kept their own profiles"
+    minutes = (datetime.fromisoformat(outage["until"]) - killed).total_seconds() / 60.0
+    return f"killed at {killed:%H:%M}, back after {minutes:.0f} min; the stations kept their own profiles"
+
+
 def card(report: Mapping[str, Any]) -> Panel:
     """Return the closing card of a demo."""
     table = Table(box=None, show_header=False, padding=(0, 2))
@@ -72,6 +81,8 @@ def card(report: Mapping[str, Any]) -> Panel:
         "peak", f"{report['peak_w'] / 1000.0:.1f} kW; uncontrolled {report['peak_uncontrolled_w'] / 1000.0:.1f}"
     )
     table.add_row("limits", _limits_in_words(report))
+    for outage in report["controller_killed"]:
+        table.add_row("controller", _outage_in_words(outage))
     table.add_row(
         "messages",
         f"{report['messages_in']:,} in, {report['messages_out']:,} out, {report['profiles_sent']:,} charging profiles",

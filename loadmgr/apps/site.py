@@ -270,7 +270,8 @@ class SiteProcess:
     async def _is_off(self, command: Command, slot: Hashable | None) -> bool:
         """Wait until the journal has a command that is not urgent; return whether it is not to be sent any more."""
         if self._journal is not None and command.urgency is not Urgency.SAFETY:
-            await self._journal.written()  # what may let more current flow is never sent before it is remembered
+            with self._clock.busy():  # simulated time waits for a real disk
+                await self._journal.written()  # what may let more current flow is never sent before it is remembered
         overtaken = self._newest.get(slot, command.id) != command.id
         if overtaken or self.draining:
             why = "overtaken by a later one" if overtaken else "the controller stops"

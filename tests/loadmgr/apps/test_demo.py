@@ -5,12 +5,14 @@ import io
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from loadmgr.apps.demo import Demo, DemoOptions
+from loadmgr.apps.demo import DEAD_S, Demo, DemoOptions
+from loadmgr.apps.demo_life import ControllerLives
 from loadmgr.apps.report import card, exceeded
 from loadmgr.site_file import Demo as DemoSection
 from loadmgr.site_file import find_site, load_site
@@ -99,13 +101,41 @@ def test_the_same_seed_gives_the_same_report(report: dict[str, Any]) -> None:
     }
 
 
-def test_the_closing_card_says_what_it_came_to(report: dict[str, Any]) -> None:
+def test_a_killed_controller_leaves_vehicles_charging_below_the_limits_and_comes_back_to_their_sessions() -> None:
+    site_file = load_site(find_site("garage"))
+    calm = replace(site_file, demo=replace(site_file.demo, rude=()))  # type: ignore[type-var]
+    demo = Demo(calm, DemoOptions(headless=True, day_s=26_000.0), Console(file=io.StringIO()))
+    dead: list[tuple[float, int]] = []
+    end = ControllerLives.end
+
+    async def watched_end(lives: ControllerLives, *, killed: bool) -> None:
+        await end(lives, killed=killed)
+        dead.append((demo._clock.now_s(), sum(e.session is not None for e in lives.process.controller.view().evses)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ControllerLives, "end", watched_end)
+        report = asyncio.run(demo.run())
+
+    (outage,) = report["controller_killed"]
+    away = datetime.fromisoformat(outage["until"]) - datetime.fromisoformat(outage["from"])
+    assert timedelta(seconds=DEAD_S) == away
+    assert (13_000.0, True) == (dead[0][0], dead[0][1] > 0)
+    assert (0.0, []) == (report["seconds_above_limit_raw"], report["excursions"])
+    assert [] == [
+        row for row in report["session_rows"] if row["energy_delivered_wh"] == 0.0 and row["promise"] == "broken"
+    ]
+    assert "back after 45 min" in shown(report)
+
+
+def shown(report: dict[str, Any]) -> str:
     console = Console(file=io.StringIO(), width=120)
     console.print(card(report))
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
 
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
+
+def test_the_closing_card_says_what_it_came_to(report: dict[str, Any]) -> None:
     for wanted in ("Elm Street garage", "kWh asked for", "kept", "uncontrolled", "charging profiles"):
-        assert wanted in shown
+        assert wanted in shown(report)
 
 
 def test_the_live_table_is_drawn_while_the_world_runs() -> None:
