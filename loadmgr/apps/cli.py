@@ -18,6 +18,7 @@ from loadmgr.apps import (
     demo_cli,
     messages_cli,
     plan_cli,
+    replay_cli,
     run_cli,
     serve_cli,
     simulate_cli,
@@ -41,6 +42,7 @@ app.command("run")(run_cli.run)
 app.command("status")(control_cli.status)
 app.command("explain")(control_cli.explain)
 app.command("override")(control_cli.override)
+app.command("replay")(replay_cli.replay)
 app.command("check")(check_cli.check)
 app.command("schema")(check_cli.schema)
 app.command("plan")(plan_cli.plan)

@@ -32,8 +32,8 @@ from loadmgr.store.memory_json import MemoryCodec
 log = logging.getLogger(__name__)
 
 
-class Source(Protocol):
-    """Where a journal is read."""
+class Records(Protocol):
+    """What a journal holds."""
 
     def entries(self, *, after: int = 0) -> Iterator[Entry]:
         """Yield the entries with a higher number than ``after``, in order."""
@@ -49,6 +49,10 @@ class Source(Protocol):
 
     def last_start(self, *, upto: int) -> Entry | None:
         """Return the last start at or before an entry."""
+
+
+class Source(Records, Protocol):
+    """Where a controller goes on from."""
 
     @property
     def knows_all(self) -> bool:
@@ -214,7 +218,7 @@ def _repeated(source: Source, snapshot: Snapshot, codec: Codec, *, again: bool) 
     return Recalled(controller=controller, until=until, repeated=count, exact=exact or not again, start=start)
 
 
-def start_of(source: Source, snapshot: Snapshot, codec: Codec) -> Started:
+def start_of(source: Records, snapshot: Snapshot, codec: Codec) -> Started:
     """Return the start that a snapshot belongs to.
 
     Raises
@@ -287,12 +291,16 @@ def wake(
     now : datetime
         With zone.
 
-    Raises
-    ------
-    JournalError
-        If what the journal holds cannot be read.
+    Notes
+    -----
+    What cannot be read, because a version of loadmgr wrote it that is too different, must not keep a site without
+    control: then nothing is known, every station counts with its installed maximum and is set up anew.
     """
-    recalled = recall(source)
+    try:
+        recalled = recall(source)
+    except JournalError as error:
+        log.error("the journal cannot be gone on from, control begins from nothing: %s", error)  # noqa: TRY400
+        recalled = None
     started = Started(
         at=now,
         site=site,
