@@ -36,7 +36,8 @@ class HeldFolder:
     ----------
     folder : Path
         Made if it does not exist.
-    site : Site
+    site : callable
+        Returns the site as it is now: its file may be read again.
     clock : Clock
     changed : callable
         Called with a station's id whenever the limits that follow from its profiles may have changed.
@@ -49,27 +50,26 @@ class HeldFolder:
         If the folder cannot be made or read.
     """
 
-    def __init__(self, folder: Path, site: Site, *, clock: Clock, changed: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, site: Callable[[], Site], *, clock: Clock, changed: Callable[[str], None]) -> None:
         self._folder = folder
         self._site = site
         self._clock = clock
         self._changed = changed
         self._stations: dict[str, HeldStation] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._kept = {str(s.id): kept for s in site.stations if (kept := self._read(str(s.id))) is not None}
+        self._kept = {str(s.id): kept for s in site().stations if (kept := self._read(str(s.id))) is not None}
 
     def station(self, station_id: str, version: str) -> HeldStation:
         """Return what is held for a station; profiles of another OCPP version than it speaks now are gone."""
-        known = self._stations.get(station_id)
+        known, site = self._stations.get(station_id), self._site()
         asked = OcppVersion(version)
-        if known is not None and known.version is asked:
+        if known is not None and known.version is asked and known.site is site:
             return known
-        kept = None if known is not None else self._kept.pop(station_id, None)
-        outdated = kept is not None and snapshot_from_json(kept).version is not asked
-        if known is not None or outdated:
+        kept = self._kept.pop(station_id, None) if known is None else known.text
+        if kept is not None and snapshot_from_json(kept).version is not asked:
             kept = None
             log.warning("%s: speaks another OCPP version now: the CSMS has to set its profiles again", station_id)
-        held = HeldStation(StationId(station_id), self._site, version=asked, now=self._clock.now(), kept=kept)
+        held = HeldStation(StationId(station_id), site, version=asked, now=self._clock.now(), kept=kept)
         self._stations[station_id] = held
         return held
 

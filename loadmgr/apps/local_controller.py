@@ -27,7 +27,7 @@ from ocpp_link.timestamps import from_wire
 
 log = logging.getLogger(__name__)
 
-TOLD_AGAIN_S = 1800
+TOLD_AGAIN_S = 600
 """Limits are told for a day ahead; so often they are told anew [s]."""
 
 _STARTS = ("RemoteStartTransaction", "RequestStartTransaction")
@@ -54,7 +54,7 @@ class LocalController:
     def __init__(self, process: SiteProcess, *, clock: Clock, folder: Path, vendors: Collection[str] = ()) -> None:
         self._process = process
         self._clock = clock
-        self._held = HeldFolder(folder, process.site, clock=clock, changed=self._tell)
+        self._held = HeldFolder(folder, lambda: process.site, clock=clock, changed=self._tell)
         self._guard = ProfileGuard(self._held, vendors=vendors)
         self._links: dict[str, RelayedLink] = {}
         self.without_csms: set[str] = set()

@@ -64,6 +64,10 @@ class RelayedLink:
         except NotAllowedYetError as error:
             raise ConnectionLost(str(error)) from error
 
+    async def close(self, *, code: int = 1000, reason: str = "") -> None:
+        """Close the connections to the station and to its CSMS."""
+        self.station.end(code, reason)
+
     async def _wait(self) -> None:
         if self._may_ask.is_set():
             return

@@ -313,9 +313,7 @@ class SiteProcess:
         self.site_file, self.site = site_file, site_file.site
         self._begin_again(Start.SITE_CHANGED, knows_all=True)
         for name in [name for name in self._links if StationId(name) not in self.site.station_by_id]:
-            link = self._links.pop(name)
-            if isinstance(link, Station):
-                self._start(link.close(code=1008, reason="unknown station"))
+            self._start(self._links.pop(name).close(code=1008, reason="unknown station"))
 
     def clock_was_set(self) -> None:
         """Begin again as after a restart: what stations hold by the old time is not known any more."""

@@ -39,6 +39,9 @@ class StationLink(Protocol):
     ) -> dict[str, Any]:
         """Ask the station; see `ocpp_link.station.Station.call`."""
 
+    async def close(self, *, code: int = 1000, reason: str = "") -> None:
+        """End the connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:

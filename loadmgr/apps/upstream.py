@@ -5,7 +5,7 @@ import logging
 import os
 import ssl
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -114,6 +114,22 @@ def read_passwords(path: Path, site: Site) -> MappingProxyType[str, str]:
     return MappingProxyType(out)
 
 
+class _Named(Collection[str]):
+    """The ids of a site's stations, as the site is now."""
+
+    def __init__(self, process: SiteProcess) -> None:
+        self._process = process
+
+    def __contains__(self, station_id: object) -> bool:
+        return station_id in self._process.site.station_by_id
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._process.site.station_by_id)
+
+    def __len__(self) -> int:
+        return len(self._process.site.station_by_id)
+
+
 def _trust(authority: Path | None) -> ssl.SSLContext | None:
     if authority is None:
         return None
@@ -159,7 +175,7 @@ async def serve_stations(
         upstream_url=upstream.url,
         upstream_tls=_trust(upstream.authority),
         upstream_passwords=upstream.passwords,
-        identities={str(s.id) for s in process.site.stations},
+        identities=_Named(process),
         call_timeout_s=CSMS_PATIENCE_S,
         ping_interval_s=PING_INTERVAL_S,
         tap=tap,

@@ -1,66 +1,12 @@
-"""The CSMS's profiles that a Local Controller holds, combined by minimum with limits of ours.
-
-The result, pushed to the station in the held profiles' place, obeys both: whatever the CSMS allows by the rules of its
-version, and never more than we do. A station maximum of ours needs none of this, it is a minimum anyway.
-"""
+"""Two limits over time combined by minimum: whatever both allow at every second."""
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
 
-from loadmgr.bridge.profile_json import profile_from_json
 from loadmgr.composite.answer import CompositeSchedule
-from loadmgr.composite.settings import StationSettings
-from loadmgr.composite.store import ProfileStore
-from loadmgr.composite.transaction import StationTransaction
-from loadmgr.model.ids import TransactionId
-from loadmgr.model.profile import ProfilePurpose
 
 Step = tuple[int, float | None]
 """From a second on [s], a limit; ``None`` where nothing limits."""
-
-
-def held_store(
-    held: Iterable[tuple[int, Mapping[str, Any]]],
-    *,
-    settings: StationSettings,
-    now: datetime,
-    transactions: Collection[StationTransaction] = (),
-    priority: Collection[TransactionId] = (),
-) -> ProfileStore:
-    """Return a store with held profiles as a station would have them installed; ask it for composite schedules.
-
-    Parameters
-    ----------
-    held : iterable of (int, mapping)
-        EVSE and profile on the wire, in the order of installation.
-    settings : StationSettings
-        Of the station; with defaults, an unlimited stretch says these, without, ``None``.
-    now : datetime
-    transactions : collection of StationTransaction, optional
-        Those that run.
-    priority : collection of TransactionId, optional
-        Those for which PriorityCharging is in force (2.1).
-
-    Raises
-    ------
-    InputError
-        If a profile is not of the version's schema.
-    """
-    store = ProfileStore(settings)
-    for transaction in transactions:
-        store.start_transaction(transaction, now=now)
-    for evse_id, data in held:
-        profile = profile_from_json(dict(data), settings.version)
-        if profile.purpose is ProfilePurpose.TX and profile.transaction_id is None and evse_id > 0:
-            store.set_for_start(evse_id, profile, now=now)
-        else:
-            store.load(evse_id, profile, now=now)
-    for transaction in transactions:
-        if transaction.transaction_id in priority:
-            store.note_priority_charging(transaction.evse_id, active=True)
-    return store
 
 
 def combined_by_minimum(ours: Sequence[Step], theirs: CompositeSchedule) -> tuple[Step, ...]:

@@ -74,6 +74,7 @@ class HeldStation:
         self, station: StationId, site: Site, *, version: OcppVersion, now: datetime, kept: str | None = None
     ) -> None:
         self.station = station
+        self.site = site
         self._numbers = tuple(e.number for e in site.evses_of(station))
         settings = StationSettings(
             version=version,
