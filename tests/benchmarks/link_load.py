@@ -20,6 +20,8 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 MESSAGE_BYTES = 1248
+BACKLOG = 4096
+"""With the default, the kernel drops some of a thousand connections, and the load waits for ever."""
 
 
 def meter_values(message_id: str) -> bytes:
@@ -112,7 +114,8 @@ async def run_echo() -> int:
             async for text in socket:
                 await socket.send(text)
 
-    server = await serve(echo, "127.0.0.1", 0, subprotocols=[Subprotocol("ocpp1.6")], compression=None)
+    ocpp = [Subprotocol("ocpp1.6")]
+    server = await serve(echo, "127.0.0.1", 0, subprotocols=ocpp, compression=None, backlog=BACKLOG)
     KEPT.append(server)
     return int(server.sockets[0].getsockname()[1])
 
@@ -131,7 +134,7 @@ async def run_ocpp_package() -> int:
         with suppress(ConnectionClosed):
             await Point("x", socket).start()
 
-    server = await serve(connected, "127.0.0.1", 0, subprotocols=[Subprotocol("ocpp1.6")])
+    server = await serve(connected, "127.0.0.1", 0, subprotocols=[Subprotocol("ocpp1.6")], backlog=BACKLOG)
     KEPT.append(server)
     return int(server.sockets[0].getsockname()[1])
 

@@ -4,6 +4,7 @@ Run by hand: ``pytest -n0 -s tests/benchmarks/test_link_speed.py``. Figures depe
 does; so the bare echo is measured beside them, and the goals are scaled with it.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from tests.benchmarks.link_load import Figure, best, meter_values, run_echo, run
 from tests.ocpp_link.payloads import example
 
 MESSAGES = 20_000
+CONNECTIONS = [int(each) for each in os.environ.get("CONNECTIONS", "10 100 1000").split()]
 GOAL_US = {100: (25.0, 20.0), 1000: (30.0, 35.0)}
 """What a message may cost, and what the bare echo costs on the machine that this was said of."""
 
@@ -28,14 +30,15 @@ GOAL_US = {100: (25.0, 20.0), 1000: (30.0, 35.0)}
 @pytest.mark.timeout(900)
 def test_link_speed_against_bare_echo_and_the_ocpp_package() -> None:
     print("\nserver           connections  us/message  x echo  kB/connection")
-    for connections in (10, 100, 1000):
+    for connections in CONNECTIONS:
         echo = best(run_echo, connections=connections, messages=MESSAGES)
+        _print("bare echo", echo, echo)
         ours = best(run_ours_plain, connections=connections, messages=MESSAGES)
+        _print("ours, def", ours, echo)
         coroutine = best(run_ours, connections=connections, messages=MESSAGES)
+        _print("ours, async def", coroutine, echo)
         package = best(run_ocpp_package, connections=connections, messages=MESSAGES // 10, use_uvloop=False, runs=2)
-        rows = {"bare echo": echo, "ours, def": ours, "ours, async def": coroutine, "ocpp package": package}
-        for name, figure in rows.items():
-            _print(name, figure, echo)
+        _print("ocpp package", package, echo)
         print(f"{'':16} {package.us_per_message / ours.us_per_message:.0f} times the ocpp package's messages")
         if connections in GOAL_US:
             goal_us, said_of_us = GOAL_US[connections]
@@ -48,7 +51,8 @@ def _print(name: str, figure: Figure, echo: Figure) -> None:
     ratio = figure.us_per_message / echo.us_per_message
     print(
         f"{name:15}  {figure.connections:11}  {figure.us_per_message:10.1f}  {ratio:6.2f}"
-        f"  {figure.resident_kb_per_connection:13.1f}"
+        f"  {figure.resident_kb_per_connection:13.1f}",
+        flush=True,
     )
 
 
