@@ -230,6 +230,12 @@ class Dialer:
         self.socket = WebSocket(core, self, headers=headers)
         self.link: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
 
+    def give_up(self) -> None:
+        """Cut the connection unless it became a link: nobody waits for it any more, in time, in vain or cancelled."""
+        if not self.link.done() or self.link.cancelled():
+            self.link.cancel()
+            self.socket.abort()
+
     def handshake_received(self, message: Request | Response) -> None:
         """Make a link of an accepted handshake."""
         response = cast("Response", message)

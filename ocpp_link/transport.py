@@ -267,10 +267,11 @@ async def _dial(dialer: Dialer, url: str, *, host: str, port: int, tls: ssl.SSLC
             await asyncio.get_running_loop().create_connection(lambda: dialer.socket, host, port, ssl=tls)
             return await dialer.link
     except TimeoutError as error:
-        dialer.socket.abort()
         raise ConnectFailed(f"{url}: no handshake within {OPEN_TIMEOUT_S:g} s") from error
     except OSError as error:
         raise ConnectFailed(f"{url}: {error}") from error
+    finally:
+        dialer.give_up()
 
 
 def _login(identity: str, rules: ClientPolicy) -> Headers:

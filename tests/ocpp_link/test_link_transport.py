@@ -1,6 +1,7 @@
 """Server and client over real sockets, in real and in lock-stepped time."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from ocpp_link.testing import ChargingStation, PlainBody, Sample
 from ocpp_link.transport import Server, connect, serve
 from tests.ocpp_link.csms import RecordingCsms
 from tests.ocpp_link.lockstep import LockstepClock
+from tests.ocpp_link.waiting import until
 
 Scene = Callable[[Server, RecordingCsms, ChargingStation, LockstepClock], Awaitable[None]]
 
@@ -301,3 +303,32 @@ def test_a_path_outside_the_endpoint_is_not_found() -> None:
             await connect(f"ws://127.0.0.1:{server.port}/ocpp", identity="X", handler=csms)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 0.1])
+def test_a_caller_who_gives_up_leaves_no_connection_and_no_complaint(
+    patience_s: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: list[bytes] = []
+
+    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        ended.append(await reader.read())
+        writer.close()
+
+    async def main() -> None:
+        silent = await asyncio.start_server(be_silent, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{silent.sockets[0].getsockname()[1]}/ocpp"
+        asking = asyncio.create_task(connect(url, identity="CS", handler=RecordingCsms()))  # type: ignore[arg-type]
+        await asyncio.sleep(patience_s)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        if patience_s > 0.0:
+            async with asyncio.timeout(5):
+                await until(lambda: bool(ended))
+        silent.close()
+
+    asyncio.run(main())
+    gc.collect()
+
+    assert "never retrieved" not in caplog.text
