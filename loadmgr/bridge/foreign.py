@@ -20,30 +20,47 @@ def foreign_profiles(
 ) -> tuple[ForeignProfiles, ...]:
     """Return what a NotifyChargingLimit, ClearedChargingLimit or ReportChargingProfiles says of others' profiles.
 
-    A limit that comes without a schedule says nothing that could be planned with, and is left out; so is a profile
-    that cannot be read. What the station reports as the backend's own is none of others.
+    A limit that comes without a schedule, or with one that cannot be read, is there but unknown: it can be asked for.
+    What the station reports as the backend's own is none of others.
     """
     limit = payload.get("chargingLimit", {})
     source = payload.get("chargingLimitSource", limit.get("chargingLimitSource", ""))
-    if source == OURS:
+    written: list[Mapping[str, Any]] = []
+    request, last = None, False
+    match action:
+        case "ReportChargingProfiles":
+            request, last = payload.get("requestId"), not payload.get("tbc", False)
+            written = [] if source == OURS else list(payload.get("chargingProfile", ()))
+        case "NotifyChargingLimit":
+            generated = bool(limit.get("isLocalGeneration", False)) and version is OcppVersion.V21
+            schedules = payload.get("chargingSchedule", ())
+            written = [_as_profile(s, number, at, generated=generated) for number, s in enumerate(schedules)]
+    read = [_read(w, version) for w in written]
+    profiles = tuple(p for p in read if p is not None)
+    last = last and len(profiles) == len(read)  # what cannot be read is there all the same
+    if not last and (source == OURS or (request is not None and not profiles)):
         return ()
-    written = []
-    if action == "ReportChargingProfiles":
-        written = list(payload.get("chargingProfile", ()))
-    elif action == "NotifyChargingLimit":
-        written = [_as_profile(s, number, at) for number, s in enumerate(payload.get("chargingSchedule", ()))]
-    profiles = tuple(p for p in (_read(w, version) for w in written) if p is not None)
-    if not profiles and action != "ClearedChargingLimit":
-        return ()
-    return (ForeignProfiles(at=at, station=station, number=payload.get("evseId", 0), source=source, profiles=profiles),)
+    unknown = action == "NotifyChargingLimit" and not profiles
+    return (
+        ForeignProfiles(
+            at=at,
+            station=station,
+            number=payload.get("evseId", 0),
+            source="" if source == OURS else source,
+            profiles=None if unknown else profiles,
+            by_station=True,
+            request=request,
+            last=last,
+        ),
+    )
 
 
-def _as_profile(schedule: Mapping[str, Any], number: int, at: datetime) -> dict[str, Any]:
+def _as_profile(schedule: Mapping[str, Any], number: int, at: datetime, *, generated: bool) -> dict[str, Any]:
     """Return a schedule of an external system as the profile that it amounts to (K12.FR.04, K11.FR.06)."""
     return {
         "id": -1 - number,
         "stackLevel": 0,
-        "chargingProfilePurpose": "ChargingStationExternalConstraints",
+        "chargingProfilePurpose": "LocalGeneration" if generated else "ChargingStationExternalConstraints",
         "chargingProfileKind": "Absolute",
         "chargingSchedule": [{"startSchedule": time_text(at), **schedule}],
     }

@@ -13,13 +13,14 @@ from typing import Any
 
 from loadmgr.bridge.foreign import foreign_profiles
 from loadmgr.bridge.meter_values import Sampled, number, register_at, sampled, timestamp
-from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetAvailability
+from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, ReadForeign, SetAvailability
 from loadmgr.control.observation import (
     CommandAnswered,
     CompositeReported,
     EvseReading,
     EvseState,
     EvseStatus,
+    ForeignProfiles,
     Observation,
     Outcome,
     StationBooted,
@@ -113,6 +114,9 @@ def answer(command: Command, payload: Payload, *, version: OcppVersion, at: date
     if isinstance(command, ReadCapabilities):
         return (_ended(command, Outcome.ACCEPTED, "", at), _capabilities(command, payload, version, at))
     status = str(payload.get("status", ""))
+    if isinstance(command, ReadForeign):
+        none = ForeignProfiles(at=at, station=command.station, number=0, source="", request=command.id, last=True)
+        return (_ended(command, Outcome.ACCEPTED, "", at), *((none,) if status == "NoProfiles" else ()))
     reason = status
     info = payload.get("statusInfo")
     if isinstance(info, Mapping):

@@ -55,7 +55,11 @@ PURPOSES: Mapping[OcppVersion, Mapping[str, ProfilePurpose]] = {
 }
 """The wire's names of the purposes in each version."""
 
-_PURPOSE_WORDS = {version: {p: word for word, p in words.items()} for version, words in PURPOSES.items()}
+PURPOSE_WORDS: Mapping[OcppVersion, Mapping[ProfilePurpose, str]] = {
+    version: {p: word for word, p in words.items()} for version, words in PURPOSES.items()
+}
+"""The same the other way round."""
+
 _KINDS = {kind.value: kind for kind in ProfileKind if kind is not ProfileKind.DYNAMIC}
 _KINDS_21 = {kind.value: kind for kind in ProfileKind}
 _RECURRENCIES = {r.value: r for r in Recurrency}
@@ -146,7 +150,7 @@ def profile_to_json(profile: ChargingProfile, version: OcppVersion) -> dict[str,
         If the profile uses a field, purpose or kind that ``version`` does not have.
     """
     v16, v21 = version is OcppVersion.V16, version is OcppVersion.V21
-    purpose = _PURPOSE_WORDS[version].get(profile.purpose)
+    purpose = PURPOSE_WORDS[version].get(profile.purpose)
     if purpose is None or (profile.kind is ProfileKind.DYNAMIC and not v21):
         what = profile.purpose.value if purpose is None else profile.kind.value
         raise ValueError(f"profile {profile.profile_id}: OCPP {version.value} has no {what}")

@@ -2,18 +2,19 @@
 
 from typing import Any, assert_never
 
-from loadmgr.bridge.profile_json import PURPOSES, profile_to_json
+from loadmgr.bridge.profile_json import PURPOSE_WORDS, profile_to_json
 from loadmgr.control.command import (
     ClearProfile,
     Command,
     ReadBack,
     ReadCapabilities,
+    ReadForeign,
     SetAvailability,
     SetProfile,
     StopTransaction,
     TriggerReading,
 )
-from loadmgr.model.profile import OcppVersion
+from loadmgr.model.profile import OcppVersion, ProfilePurpose
 from ocpp_link.capabilities import question
 
 Message = tuple[str, dict[str, Any]]
@@ -25,17 +26,14 @@ def request(command: Command, *, version: OcppVersion) -> Message:
     Raises
     ------
     ValueError
-        If the version cannot say it: a clear that selects nothing, in 2.x (K10.FR.02).
+        If the version cannot say it: a clear that selects nothing, in 2.x (K10.FR.02); limits of others, in 1.6.
     InputError
         If a profile holds what the version lacks.
     """
     old = version is OcppVersion.V16
     match command:
         case SetProfile():
-            profile = profile_to_json(command.profile, version)
-            if old:
-                return "SetChargingProfile", {"connectorId": command.number, "csChargingProfiles": profile}
-            return "SetChargingProfile", {"evseId": command.number, "chargingProfile": profile}
+            return "SetChargingProfile", _set(command, version)
         case ClearProfile():
             return "ClearChargingProfile", _clear_16(command) if old else _clear_2x(command, version)
         case ReadBack():
@@ -46,6 +44,8 @@ def request(command: Command, *, version: OcppVersion) -> Message:
             }
         case ReadCapabilities():
             return question(version.value)
+        case ReadForeign():
+            return "GetChargingProfiles", _foreign(command, version)
         case TriggerReading():
             where = {"connectorId": command.number} if old else {"evse": {"id": command.number}}
             return "TriggerMessage", {"requestedMessage": "MeterValues", **where}
@@ -55,6 +55,20 @@ def request(command: Command, *, version: OcppVersion) -> Message:
             return "ChangeAvailability", _availability(command, version)
         case _:
             assert_never(command)
+
+
+def _set(command: SetProfile, version: OcppVersion) -> dict[str, Any]:
+    profile = profile_to_json(command.profile, version)
+    if version is OcppVersion.V16:
+        return {"connectorId": command.number, "csChargingProfiles": profile}
+    return {"evseId": command.number, "chargingProfile": profile}
+
+
+def _foreign(command: ReadForeign, version: OcppVersion) -> dict[str, Any]:
+    purpose = PURPOSE_WORDS[version].get(ProfilePurpose.EXTERNAL_CONSTRAINTS)
+    if purpose is None:
+        raise ValueError(f"OCPP {version.value} has no message that asks for installed profiles")
+    return {"requestId": command.id, "chargingProfile": {"chargingProfilePurpose": purpose}}
 
 
 def _stop(command: StopTransaction, version: OcppVersion) -> Message:
@@ -71,8 +85,7 @@ def _availability(command: SetAvailability, version: OcppVersion) -> dict[str, A
 
 
 def _purpose(command: ClearProfile, version: OcppVersion) -> str | None:
-    words = {purpose: word for word, purpose in PURPOSES[version].items()}
-    return None if command.purpose is None else words[command.purpose]
+    return None if command.purpose is None else PURPOSE_WORDS[version][command.purpose]
 
 
 def _present(**fields: object) -> dict[str, Any]:

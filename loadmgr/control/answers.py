@@ -56,7 +56,7 @@ def fold_answer(state: SiteState, seen: CommandAnswered, settings: ControlSettin
                 _not_read_back(state, pending, seen)
         case Purpose.CLEAR:
             station.clear_first = False
-        case Purpose.CAPABILITIES | Purpose.READING:
+        case Purpose.CAPABILITIES | Purpose.FOREIGN | Purpose.READING:
             pass
     _alarm_silence(state, pending, seen)
 

@@ -72,6 +72,16 @@ class ReadCapabilities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadForeign:
+    """Ask which external constraints are installed (2.x); the station tells them in reports that name this id."""
+
+    id: int
+    station: StationId
+    urgency: Urgency = Urgency.ORDINARY
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerReading:
     """Ask for meter values of an EVSE now."""
 
@@ -105,5 +115,14 @@ class SetAvailability:
     reason: str = ""
 
 
-Command = SetProfile | ClearProfile | ReadBack | ReadCapabilities | TriggerReading | StopTransaction | SetAvailability
+Command = (
+    SetProfile
+    | ClearProfile
+    | ReadBack
+    | ReadCapabilities
+    | ReadForeign
+    | TriggerReading
+    | StopTransaction
+    | SetAvailability
+)
 """Everything that a controller can ask for."""

@@ -3,7 +3,8 @@
 Rules
 -----
 1. Nothing is sent to a fresh connection before the station spoke, or some seconds passed: some fall into a boot loop.
-2. One step at a time for each station: what it can do, clear what does not belong there, fail-safe, maximum, read-back.
+2. One step at a time for each station: what it can do, clear what does not belong there, fail-safe, maximum, read-back,
+   and at last, where the version has words for it, what others limit.
 3. Until the read-back is answered an EVSE counts with its installed maximum.
 """
 
@@ -11,13 +12,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from loadmgr.composite.snapshot import InstalledProfile
-from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, SetProfile, Urgency
+from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, ReadForeign, SetProfile, Urgency
 from loadmgr.control.holding import FailSafeStage
 from loadmgr.control.pending import Purpose
 from loadmgr.control.profiles import failsafe_profile, maximum_profile, rate_unit
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.model.ids import EvseId
-from loadmgr.model.profile import ProfilePurpose
+from loadmgr.model.profile import OcppVersion, ProfilePurpose
 
 QUIET_S = 5
 """How long a station that says nothing is waited for [s]."""
@@ -28,7 +29,7 @@ READ_BACK_S = 600
 CLEARED = (ProfilePurpose.TX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.CHARGE_POINT_MAX)
 
 SETTING_UP = frozenset(
-    {Purpose.CAPABILITIES, Purpose.CLEAR, Purpose.FAILSAFE, Purpose.MAXIMUM, Purpose.READ_BACK},
+    {Purpose.CAPABILITIES, Purpose.CLEAR, Purpose.FAILSAFE, Purpose.MAXIMUM, Purpose.READ_BACK, Purpose.FOREIGN},
 )
 
 Step = tuple[Command, Purpose, EvseId | None]
@@ -119,6 +120,9 @@ def _steps(state: SiteState, station: StationRecord, first_id: int, now: datetim
             Purpose.READ_BACK,
             record.evse.id,
         )
+    if not unread and station.foreign_request is None and station.version not in (None, OcppVersion.V16):
+        station.foreign_request = first_id
+        yield ReadForeign(id=first_id, station=name, reason="limits of others"), Purpose.FOREIGN, None
 
 
 def _takes_maximum(station: StationRecord) -> bool:

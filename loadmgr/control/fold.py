@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.alarm import Severity
 from loadmgr.control.answers import fold_answer, fold_composite
+from loadmgr.control.foreign import fold_foreign
 from loadmgr.control.observation import (
     CommandAnswered,
     CompositeReported,
@@ -97,7 +97,7 @@ def fold(state: SiteState, observation: Observation, settings: ControlSettings) 
         case CompositeReported():
             fold_composite(state, observation)
         case ForeignProfiles():
-            _fold_foreign(state, observation)
+            fold_foreign(state, known_station(state, observation.station, observation.at), observation)
         case ProfilesReported() | VehicleKnown():
             fold_handed_over(state, observation)
         case _:
@@ -168,7 +168,7 @@ def _fold_station(
             record.connected, record.seen = True, True
             record.version = seen.version
             record.connected_at, record.heard_at, record.retry_at = seen.at, None, None
-            record.capabilities_asked = record.capabilities is not None
+            record.capabilities_asked, record.foreign_request = record.capabilities is not None, None
             state.alarms.clear("offline", seen.station, at=seen.at)
         case StationDisconnected():
             if record.connected:
@@ -228,7 +228,7 @@ def _alarm_offline(state: SiteState, record: StationRecord, seen: StationDisconn
 
 def _restarted(state: SiteState, record: StationRecord) -> None:
     record.capabilities_asked, record.maximum_asked = False, False
-    record.retry_at = None
+    record.retry_at = record.foreign_request = None
     for evse in state.site.evses_of(record.station.id):
         holding = state.evses[evse.id].holding
         if record.station.keeps_profiles is Trust.YES:
@@ -321,17 +321,6 @@ def _fold_declaration(state: SiteState, seen: SessionDeclared) -> None:
         )
         return
     declare(state, record, seen)
-
-
-def _fold_foreign(state: SiteState, seen: ForeignProfiles) -> None:
-    station = known_station(state, seen.station, seen.at)
-    if station is None:
-        return
-    for evse in state.site.evses_of(seen.station):
-        if seen.number in (0, evse.number):
-            installed = tuple(InstalledProfile(evse_id=seen.number, profile=p) for p in seen.profiles)
-            state.evses[evse.id].foreign[f"{seen.source}@{seen.number}"] = installed
-    state.triggers.append(f"{seen.source} changed its limit of {seen.station}")
 
 
 def _fold_limit(state: SiteState, seen: LimitChanged) -> None:

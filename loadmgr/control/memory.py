@@ -164,6 +164,8 @@ def _note(state: SiteState, pending: Pending) -> None:
     command, station = pending.command, state.stations[pending.station]
     if isinstance(command, ReadCapabilities):
         station.capabilities_asked = True
+    if pending.purpose is Purpose.FOREIGN:
+        station.foreign_request = command.id
     if pending.purpose is Purpose.MAXIMUM:
         station.maximum_asked = True
     if not isinstance(command, SetProfile):

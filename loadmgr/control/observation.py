@@ -338,15 +338,24 @@ class ForeignProfiles:
         EVSE on the station; 0 is the station as a whole.
     source : str
         Who set them, such as ``EMS`` or ``SO``; what the same source said before no longer holds.
-    profiles : tuple of ChargingProfile
-        Empty where the source released its limit.
+    profiles : tuple of ChargingProfile, optional
+        Empty where the source released its limit; ``None`` where there is one and nobody said which.
+    by_station : bool
+        Whether the station told it, so that a full report of the station's replaces it.
+    request : int, optional
+        Part of the report that this command asked for; parts of one report add up.
+    last : bool
+        Whether the report ends with this: what the station told before and did not repeat no longer holds.
     """
 
     at: datetime
     station: StationId
     number: int
     source: str
-    profiles: tuple[ChargingProfile, ...] = ()
+    profiles: tuple[ChargingProfile, ...] | None = ()
+    by_station: bool = False
+    request: int | None = None
+    last: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))

@@ -6,6 +6,7 @@ Rules
    would else hide one another.
 2. A default profile of others leaves no mark: a transaction profile of ours overrules it at the station.
 3. A limit of others is kept as strictly as one of our own, whatever it costs in writes.
+4. What others put on the station as a whole caps the sum (K12.FR.01): the EVSEs that charge share it alike.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,11 +47,15 @@ def cap_of_others(state: SiteState, record: EvseRecord, now: datetime) -> Cap:
     """Return what station maxima, external constraints and others' profiles leave of any transaction profile."""
     limits, ends = [], []
     for source, installed in _sources(record):
-        found = _store(state, record, installed, now).limit_at(record.evse.number, now)
+        store = _store(state, record, installed, now)
+        found = store.limit_at(record.evse.number, now)
         if found.limit_a is not None:
             limits.append((found.limit_a, source))
         if found.until is not None:
             ends.append(found.until)
+        whole_a = None if source is None else store.limit_at(0, now).limit_a
+        if whole_a is not None:
+            limits.append((whole_a / _charging_beside(state, record), source))
     limit_a, source = min(limits, key=lambda each: each[0], default=(None, None))
     return Cap(limit_a=limit_a, source=source, until=min(ends, default=None))
 
@@ -84,6 +89,12 @@ def _sources(record: EvseRecord) -> Iterator[tuple[str | None, list[InstalledPro
         listed = by_source.setdefault(key.rpartition("@")[0], [])
         listed += [i for i in installed if i.profile.purpose is not ProfilePurpose.TX_DEFAULT]
     yield from ((source, listed) for source, listed in by_source.items() if listed)
+
+
+def _charging_beside(state: SiteState, record: EvseRecord) -> int:
+    """Return how many EVSEs of a station charge, this one included."""
+    others = (e for e in state.site.evses_of(record.evse.station) if e.id != record.evse.id)
+    return 1 + sum(state.evses[e.id].charging is not None for e in others)
 
 
 def _store(state: SiteState, record: EvseRecord, installed: list[InstalledProfile], now: datetime) -> ProfileStore:

@@ -17,6 +17,7 @@ class Purpose(enum.StrEnum):
     READ_BACK = "read-back"
     CLEAR = "clear"
     CAPABILITIES = "capabilities"
+    FOREIGN = "others' limits"
     READING = "reading"
     ESCALATION = "escalation"
 

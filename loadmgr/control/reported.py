@@ -66,6 +66,7 @@ def fold_report(state: SiteState, station: StationRecord, seen: ProfilesReported
         in_the_way = in_the_way or any(_outranks(i, station) or not safe for i in theirs if _counts(i))
     station.maximum_asked = any(i.profile.purpose is ProfilePurpose.CHARGE_POINT_MAX for i in seen.installed)
     station.clear_first = in_the_way
+    station.foreign_request = 0  # no command asked, and none has to
     state.triggers.append(f"{seen.station} reported its profiles")
 
 

@@ -96,6 +96,8 @@ class EvseRecord:
         The last session, as long as its vehicle may still be there: a station that restarts begins another for it.
     foreign : dict
         Profiles that others have put on it, by who did.
+    foreign_told : dict
+        Which of them the station told, by the report that did; 0 is none, it told them unasked.
     phases_seen : tuple of int, optional
         Positions in ``evse.phases`` on which the vehicle was seen to draw; ``None`` until two readings agree.
     phases_hint : tuple of int, optional
@@ -139,6 +141,7 @@ class EvseRecord:
     override: Override | None = None
     before: EndedSession | None = None
     foreign: dict[str, tuple[InstalledProfile, ...]] = field(default_factory=dict)
+    foreign_told: dict[str, int] = field(default_factory=dict)
     draw: Draw | None = None
     state_of_charge_ratio: float | None = None
     phases_seen: tuple[int, ...] | None = None
@@ -172,6 +175,8 @@ class StationRecord:
         When it last said something: nothing is sent to a fresh connection before that, or a few seconds.
     capabilities_asked, maximum_asked : bool
         Whether that was asked for since it started.
+    foreign_request : int, optional
+        The command that asked for limits of others since it connected.
     mismatches : int
         Read-backs in a row that showed more than it should hold.
     clear_first : bool
@@ -201,6 +206,7 @@ class StationRecord:
     nameplate: StationBooted | None = None
     capabilities_asked: bool = False
     maximum_asked: bool = False
+    foreign_request: int | None = None
     mismatches: int = 0
     clear_first: bool = False
     failsafe_form: int = 0

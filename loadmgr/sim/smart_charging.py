@@ -104,6 +104,8 @@ class SmartCharging:
 
     def __init__(self, station: "SimStation", *, available: bool) -> None:
         self.available = available
+        self.forget_to_tell = False
+        """Whether limits of external systems come and go without a word."""
         self._station = station
         self._sources: dict[ProfileId, str] = {}
         self._pulled: set[ProfileId] = set()
@@ -218,7 +220,7 @@ class SmartCharging:
         self._sources[profile.profile_id] = source
         self._station.store.put(number, profile, now=now)
         self._station.refresh_all()
-        if self._station.version is not OcppVersion.V16:
+        if self._tells:
             told = {
                 "evseId": number,
                 "chargingLimit": {"chargingLimitSource": source},
@@ -232,7 +234,7 @@ class SmartCharging:
         self._station.store.remove(profile_id)
         self._sources.pop(profile_id, None)
         self._station.refresh_all()
-        if self._station.version is not OcppVersion.V16:
+        if self._tells:
             await self._tell(("ClearedChargingLimit", {"chargingLimitSource": source, "evseId": number}))
 
     async def use_priority(self, number: int, *, activate: bool) -> None:
@@ -273,6 +275,10 @@ class SmartCharging:
     async def _tell(self, *messages: tuple[str, Payload]) -> None:
         for action, payload in messages:
             await self._station.deliver(partial(self._station.wire.call, action, payload))
+
+    @property
+    def _tells(self) -> bool:
+        return self._station.version is not OcppVersion.V16 and not self.forget_to_tell
 
     def _source_of(self, installed: InstalledProfile) -> str:
         return self._sources.get(installed.profile.profile_id, OURS)
