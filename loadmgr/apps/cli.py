@@ -10,6 +10,7 @@ import typer
 
 from loadmgr import __version__
 from loadmgr.apps import (
+    backup_cli,
     check_cli,
     commission_cli,
     composite_cli,
@@ -43,6 +44,8 @@ app.command("status")(control_cli.status)
 app.command("explain")(control_cli.explain)
 app.command("override")(control_cli.override)
 app.command("replay")(replay_cli.replay)
+app.command("backup")(backup_cli.backup)
+app.command("restore")(backup_cli.restore)
 app.command("check")(check_cli.check)
 app.command("schema")(check_cli.schema)
 app.command("plan")(plan_cli.plan)

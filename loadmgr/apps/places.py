@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loadmgr.errors import InputError
 from loadmgr.site_file import sample_folder
+from loadmgr.store.open import mark_path
 
 
 def state_folder() -> Path:
@@ -38,6 +39,18 @@ def default_journal(site_path: Path) -> Path:
     if not given and folder != sample_folder().resolve() and os.access(folder, os.W_OK):
         return folder / name
     return state_folder() / name
+
+
+def beside_journal(place: str, *, site: str, folder: Path) -> dict[str, Path]:
+    """Return the files that belong to a journal: the key of its pseudonyms, and what is known of stations' models.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they lie for a journal in PostgreSQL; those of a file lie beside it.
+    """
+    base = mark_path(place, site=site, state_folder=folder).with_suffix("")
+    return {"key": base.with_name(f"{base.name}.key"), "stations": base.with_name(f"{base.name}.stations.jsonl")}
 
 
 def socket_path(site_path: Path) -> Path:

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.logging import RichHandler
 
 from loadmgr.apps.local_control import serve_local
-from loadmgr.apps.places import state_folder
+from loadmgr.apps.places import beside_journal, state_folder
 from loadmgr.apps.pseudonyms import pseudonyms_beside
 from loadmgr.apps.reloading import changed, reread
 from loadmgr.apps.serving import stop
@@ -26,7 +26,7 @@ from loadmgr.apps.watching import Screen, Watch
 from loadmgr.errors import JournalError
 from loadmgr.site_file import SiteFile
 from loadmgr.store.database import is_url
-from loadmgr.store.open import mark_path, open_store, shown
+from loadmgr.store.open import open_store, shown
 from loadmgr.store.writer import Writer
 from ocpp_link.profile_book import ProfileBook, ProfileFile
 from ocpp_link.transport import Server
@@ -80,9 +80,9 @@ class _Keeping:
         place, name = options.journal, site_file.site.name
         keep = None if options.keep_days is None else timedelta(days=options.keep_days)
         self.store = open_store(place, site=name, state_folder=state_folder(), keep=keep)
-        beside = mark_path(place, site=name, state_folder=state_folder()).with_suffix("")
-        self.pseudonym = pseudonyms_beside(beside.with_name(f"{beside.name}.key")).of
-        self._models = ProfileFile(beside.with_name(f"{beside.name}.stations.jsonl"))
+        beside = beside_journal(place, site=name, folder=state_folder())
+        self.pseudonym = pseudonyms_beside(beside["key"]).of
+        self._models = ProfileFile(beside["stations"])
         self.models = ProfileBook(memory=self._models)
         log.info("journal: %s", shown(place) if is_url(place) else place)
 

@@ -46,7 +46,7 @@ class Tables:
     """
 
     def __init__(self, database: Database, site: str) -> None:
-        self._database = database
+        self._database, self.site = database, site
         upgrade(database)
         with database.transaction():
             found = database.rows("SELECT id FROM journal WHERE site = ?", (site,))
