@@ -115,7 +115,7 @@ class SiteProcess:
         self.solve_s: list[float] = []
         self.recent_solve_s: deque[float] = deque(maxlen=_RECENT)
         self._clock = clock
-        self._on_decision = on_decision
+        self.on_decision = [] if on_decision is None else [on_decision]
         self._transactions = TransactionIds(first_id=int(clock.now().timestamp()))
         self._links: dict[str, StationLink] = {}
         self._newest: dict[Hashable, int] = {}
@@ -365,8 +365,8 @@ class SiteProcess:
                 log.info("%s: over: %s", alarm.subject, alarm.kind)
         self._wake_at(decision.next_due)
         self.decided = True
-        if self._on_decision is not None:
-            self._on_decision(decision)
+        for watcher in self.on_decision:
+            watcher(decision)
 
     def _learn(self, inbox: list[tuple[str, int, Observation]], now: datetime) -> None:
         """Keep what the controller learnt of the stations that answered."""

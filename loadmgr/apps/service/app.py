@@ -11,22 +11,49 @@ from starlette.exceptions import HTTPException
 from loadmgr.apps.service.admin import TokenRequest, admin_routes
 from loadmgr.apps.service.compute import compute_routes
 from loadmgr.apps.service.health import health_routes
+from loadmgr.apps.service.observed import (
+    ConnectionsRequest,
+    LimitRequest,
+    MessagesRequest,
+    OrderRequest,
+    PricesRequest,
+    ReadingsRequest,
+    RepliesRequest,
+    TransactionsRequest,
+    WishRequest,
+)
 from loadmgr.apps.service.openapi import document_of
+from loadmgr.apps.service.people_routes import people_routes
 from loadmgr.apps.service.problems import FieldFault, Refused, field_path, problem_response
 from loadmgr.apps.service.service import Service
+from loadmgr.apps.service.site_routes import site_routes
 from loadmgr.apps.service.snapshot import ScheduleRequest
 from loadmgr.apps.service.watching import Watched
 from loadmgr.store.database import DatabaseLost
 
 log = logging.getLogger(__name__)
 
-BODIES = (ScheduleRequest, TokenRequest)
+BODIES = (
+    ScheduleRequest,
+    TokenRequest,
+    MessagesRequest,
+    ConnectionsRequest,
+    ReadingsRequest,
+    TransactionsRequest,
+    WishRequest,
+    LimitRequest,
+    OrderRequest,
+    PricesRequest,
+    RepliesRequest,
+)
 
 
 def create_app(service: Service) -> FastAPI:
     """Return the application of a service."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.include_router(compute_routes(service))
+    app.include_router(site_routes(service))
+    app.include_router(people_routes(service))
     app.include_router(admin_routes(service))
     app.include_router(health_routes(service))
     app.add_middleware(Watched, counts=service.counts)

@@ -7,6 +7,7 @@ from datetime import datetime
 from loadmgr.apps.service.audit import Audit
 from loadmgr.apps.service.engine import Engine
 from loadmgr.apps.service.gate import Gate
+from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.idempotency import AnswerBook
 from loadmgr.apps.service.rates import Rate
 from loadmgr.apps.service.sites import SiteShelf
@@ -31,6 +32,17 @@ class Service:
     shelf: SiteShelf
     engine: Engine
     counts: RequestCounts = field(default_factory=RequestCounts)
+    hosted: dict[str, HostedSite] = field(default_factory=dict)
+    journals: dict[str, str] = field(default_factory=dict)
+    fences: dict[str, int] = field(default_factory=dict)
+
+    def fence_of(self, site: str) -> int | None:
+        """Return the fencing token under which this process controls a site; ``None`` where nobody else could."""
+        return self.fences.get(site)
+
+    def journal_of(self, site: str) -> str | None:
+        """Return where the journal of a site is; ``None`` where it keeps none."""
+        return self.journals.get(site)
 
     def close(self) -> None:
         """Let go of threads and the database."""

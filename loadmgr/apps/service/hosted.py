@@ -1,0 +1,166 @@
+"""A site under control in the service: its process, the ways to its stations, and those who watch it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from loadmgr.apps.service.outbox import CsmsLink, Outbox
+from loadmgr.apps.serving import stop
+from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.status import plain
+from loadmgr.control.decision import Decision
+from loadmgr.site_file import SiteFile
+from loadmgr.store.recall import Store
+from ocpp_link.clock import Clock
+from ocpp_link.dialect import Version
+
+log = logging.getLogger(__name__)
+
+MOST_EVENTS = 256
+"""Events that a slow reader may be behind before some are left out for him."""
+
+MOST_STREAMS = 500
+
+
+class EventStreams:
+    """Those who watch a site; each event is written once, however many watch."""
+
+    def __init__(self) -> None:
+        self._readers: set[asyncio.Queue[bytes]] = set()
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def open(self) -> asyncio.Queue[bytes]:
+        """Return the queue of a new reader."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(MOST_EVENTS)
+        self._readers.add(queue)
+        return queue
+
+    def close(self, queue: asyncio.Queue[bytes]) -> None:
+        """Let a reader go."""
+        self._readers.discard(queue)
+
+    def tell(self, kind: str, data: Any) -> None:
+        """Tell everybody; who does not read loses his oldest event and is never waited for."""
+        if not self._readers:
+            return
+        event = b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+        for queue in self._readers:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(event)
+
+
+class HostedSite:
+    """A site under control.
+
+    Parameters
+    ----------
+    name : str
+        By which requests name it.
+    clock : Clock
+    store : Store, optional
+        Its journal.
+    process : SiteProcess, optional
+        One that is run elsewhere, with stations of its own; else one is made whose stations are behind a CSMS.
+    may_send : callable, optional
+        Whether this process may send commands now: it holds the site's lease.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        site_file: SiteFile,
+        *,
+        clock: Clock,
+        store: Store | None = None,
+        process: SiteProcess | None = None,
+        may_send: Callable[[], bool] | None = None,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.streams = EventStreams()
+        self.outbox = None if process is not None else Outbox(clock=clock, may_send=may_send or _always)
+        self.process = process or SiteProcess(site_file, clock=clock, store=store)
+        self.process.on_decision.append(self._decided)
+        self._links: dict[str, CsmsLink] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its controller runs here."""
+        return self.outbox is None or (self._task is not None and not self._task.done())
+
+    def start(self) -> None:
+        """Begin to control."""
+        self._task = asyncio.create_task(self.process.run())
+        self._task.add_done_callback(_say_end)
+
+    async def stop(self) -> None:
+        """End in good order: stations keep what they hold."""
+        if self._task is None:
+            return
+        self.process.drain()
+        if self.outbox is not None:
+            self.outbox.close()
+        done, _ = await asyncio.wait({self._task}, timeout=5.0)
+        if not done:
+            await stop(self._task)
+        self._task = None
+
+    def link(self, station: str, version: Version) -> CsmsLink:
+        """Return the way to a station that speaks a version, made where there is none."""
+        if self.outbox is None:
+            raise RuntimeError("stations of this site are connected to the process itself")
+        found = self._links.get(station)
+        if found is None or found.version != version:
+            found = self._links[station] = CsmsLink(station, version, self.outbox)
+            self.process.attach(found)
+        return found
+
+    def known_link(self, station: str) -> CsmsLink | None:
+        """Return the way to a station that was heard of."""
+        return self._links.get(station)
+
+    def unlink(self, station: str, reason: str) -> None:
+        """Take note that the CSMS lost a station."""
+        found = self._links.pop(station, None)
+        if found is not None and self.outbox is not None:
+            self.outbox.lost(station)
+            self.process.detach(found, reason)
+
+    def now(self) -> datetime:
+        """Return the time by the site's clock."""
+        return self.clock.now()
+
+    def _decided(self, decision: Decision) -> None:
+        if not len(self.streams):
+            return
+        if decision.commands or decision.planned is not None:
+            said = {
+                "at": decision.at.isoformat(),
+                "planned": decision.planned,
+                "commands": [
+                    {"id": c.id, "station": c.station, "kind": type(c).__name__, "reason": c.reason}
+                    for c in decision.commands
+                ],
+            }
+            self.streams.tell("decision", said)
+        for alarm in decision.alarms:
+            self.streams.tell("alarm", plain(alarm))
+        for session in decision.ended:
+            self.streams.tell("session ended", plain(session))
+
+
+def _always() -> bool:
+    return True
+
+
+def _say_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a site's process failed; its stations fall back to what they hold", exc_info=task.exception())
