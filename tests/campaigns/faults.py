@@ -38,6 +38,9 @@ class SiteFault(enum.StrEnum):
     METER_FROZEN = "meter frozen"
     METER_JUMPS = "meter jumps"
     METER_SILENT = "meter silent"
+    DATABASE_LOCKED = "database locked"
+    DISK_FULL = "disk full"
+    CLOCK_SET_BACK = "clock set back"
 
 
 COMING_BACK_S = 180.0
@@ -80,12 +83,18 @@ class FaultPlan:
         Seconds that each station's clock gains per second.
     solver_fails : bool
         The linear program never comes to an end: water-filling alone.
+    remembers : bool
+        The controller keeps a journal and goes on from it when it was killed.
+    wired : bool
+        Stations dial in over real WebSockets; messages are then lost only with their links.
     """
 
     faults: tuple[Fault, ...]
     offsets_s: dict[StationId, float]
     drifts: dict[StationId, float]
     solver_fails: bool
+    remembers: bool = False
+    wired: bool = False
 
     def of(self, kind: type[enum.StrEnum]) -> list[Fault]:
         """Return the faults of a kind, in order of time."""
@@ -119,7 +128,7 @@ def draw_faults(site: Site, *, seconds: float, seed: int) -> FaultPlan:
             what: WireFault | SiteFault = list(WireFault)[int(rng.integers(len(WireFault)))]
             faults.append(Fault(what=what, station=station, at_s=at_s, for_s=for_s))
         else:
-            what = list(SiteFault)[int(rng.integers(len(SiteFault)))]
+            what = _OF_EVERYBODY[int(rng.integers(len(_OF_EVERYBODY)))]
             faults.append(Fault(what=what, station=None, at_s=at_s, for_s=for_s))
     faults += [f for f in _untrue(ids, seconds, rng) if not any(_nobody_reacts(other, f) for other in faults)]
     faults += [
@@ -129,12 +138,40 @@ def draw_faults(site: Site, *, seconds: float, seed: int) -> FaultPlan:
         for s in ids
     ]
     skew_s = site.timing.clock_skew_s
+    later = np.random.default_rng([seed, 78])  # its own, so that older seeds keep their faults
+    remembers, wired = bool(later.random() < 0.6), bool(later.random() < 0.2)
+    faults += _of_the_journal(seconds, later) if remembers else []
+    if later.random() < 0.3:
+        at_s, for_s = float(later.uniform(0.0, seconds - 1200.0)), float(later.uniform(1.0, 300.0))
+        faults.append(Fault(what=SiteFault.CLOCK_SET_BACK, station=None, at_s=at_s, for_s=for_s))
+    if wired:
+        faults = [f for f in faults if not isinstance(f.what, WireFault) and f.what is not Rudeness.ANSWERS_LATE]
     return FaultPlan(
+        remembers=remembers,
+        wired=wired,
         faults=_in_turns(faults),
         offsets_s={s: float(rng.uniform(-0.9, 0.9)) * skew_s for s in ids},
         drifts={s: float(rng.uniform(-0.05, 0.05)) * skew_s / seconds for s in ids},
         solver_fails=bool(rng.random() < 0.1),
     )
+
+
+SET_BACK_FACTOR = 24.0
+"""A clock that is set back for some seconds is set back by so many times as many: up to two hours."""
+
+_OF_EVERYBODY = tuple(SiteFault)[:6]
+_JOURNAL = (SiteFault.DATABASE_LOCKED, SiteFault.DISK_FULL)
+
+
+def _of_the_journal(seconds: float, rng: np.random.Generator) -> list[Fault]:
+    """Return when the journal cannot be written: locked for moments, full for longer."""
+    out = []
+    for _ in range(int(rng.integers(0, 3))):
+        what = _JOURNAL[int(rng.integers(len(_JOURNAL)))]
+        longest_s = 60.0 if what is SiteFault.DATABASE_LOCKED else 3000.0
+        at_s, for_s = float(rng.uniform(0.0, seconds - 1200.0)), float(rng.uniform(1.0, longest_s))
+        out.append(Fault(what=what, station=None, at_s=at_s, for_s=for_s))
+    return out
 
 
 def _untrue(ids: list[StationId], seconds: float, rng: np.random.Generator) -> list[Fault]:

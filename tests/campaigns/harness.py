@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from loadmgr.allocation import AllocationOptions
+from loadmgr.allocation import AllocationOptions, Allocator
 from loadmgr.apps.settings import control_settings
 from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.steady_clock import SteadyClock
 from loadmgr.control.controller import SiteController
 from loadmgr.control.observation import Observation, SiteMeterReading
 from loadmgr.model.ids import SessionId, StationId
@@ -23,7 +24,7 @@ from loadmgr.model.series import StepFunction
 from loadmgr.model.session import SessionRecord
 from loadmgr.model.topology import Site
 from loadmgr.sim.clock import PartyClock, VirtualClock
-from loadmgr.sim.direct import DirectHub
+from loadmgr.sim.direct import DirectHub, dial_url
 from loadmgr.sim.ledger import Excursion, LimitFigures
 from loadmgr.sim.station import SimStation
 from loadmgr.sim.world import World, plan_world
@@ -31,7 +32,9 @@ from loadmgr.sim.world_plan import Background, WorldPlan
 from loadmgr.site_file import SiteFile, load_site
 from ocpp_link.events import Event
 from ocpp_link.station import Station
-from tests.campaigns.faults import FaultPlan, SiteFault, WireFault, draw_faults
+from ocpp_link.transport import Server, serve
+from tests.campaigns.faults import SET_BACK_FACTOR, FaultPlan, SiteFault, WireFault, draw_faults
+from tests.campaigns.journal import FailingJournal
 
 HOURS = 2
 """Length of a run [h]."""
@@ -117,26 +120,49 @@ def _worst_case(site: Site, start: datetime) -> tuple[Background, ...]:
     return tuple(out)
 
 
+class _SetBack:
+    """The controller's clock on a machine whose time of day is set back now and then."""
+
+    def __init__(self, party: PartyClock, faults: FaultPlan) -> None:
+        self._party = party
+        self._steps = [f for f in faults.of(SiteFault) if f.what is SiteFault.CLOCK_SET_BACK]
+        self.now = SteadyClock(wall=self._wall, monotonic=party.now_s).now
+
+    def _wall(self) -> datetime:
+        now_s = self._party.now_s()
+        back_s = sum(SET_BACK_FACTOR * f.for_s for f in self._steps if f.holds(now_s))
+        return self._party.now() - timedelta(seconds=back_s)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._party, name)
+
+
 class _Life:
     """The controller's lives: one process after another, and the door that stations find it behind."""
 
     def __init__(self, site_file: SiteFile, party: PartyClock, faults: FaultPlan) -> None:
         self._site_file = site_file
         self._party = party
+        self._clock = cast(Any, _SetBack(party, faults))
         self._faults = faults
         self._task: asyncio.Task[None] | None = None
         self._last_reading: dict[str, SiteMeterReading] = {}
         self.process: SiteProcess | None = None
         self.hub = DirectHub(cast(Any, self))
+        self.server: Server | None = None
+        self.port = 0
+        self.journal = FailingJournal(self._journal_fails) if faults.remembers else None
         self.decisions = 0
         self.lives = 0
 
     def begin(self) -> None:
-        """Start a new process that remembers nothing."""
+        """Start a new process, which remembers what its journal holds."""
         self.lives += 1
-        self.process = SiteProcess(self._site_file, clock=self._party, on_decision=lambda decision: self._count())
+        self.process = SiteProcess(
+            self._site_file, clock=self._clock, on_decision=lambda decision: self._count(), store=self.journal
+        )
         if self._faults.solver_fails:
-            self.process.controller = _without_solver(self._site_file)
+            _take_solver(self.process.controller, self._site_file)
         self.hub.open = True
         self._task = asyncio.create_task(self.process.run())
         self._task.add_done_callback(self._ended)
@@ -145,11 +171,25 @@ class _Life:
         if not task.cancelled() and task.exception() is not None:
             self.failure = task.exception()
 
+    async def open(self) -> None:
+        """Listen for stations, where they dial in over sockets."""
+        if self._faults.wired and self.server is None:
+            self.server = await serve("127.0.0.1", self.port, handler=cast(Any, self), clock=self._party)
+            self.port = self.server.port
+
+    async def shut(self) -> None:
+        """Listen no more; every link is gone."""
+        if self.server is not None:
+            server, self.server = self.server, None
+            await server.close()
+
     failure: BaseException | None = None
 
     async def kill(self) -> None:
         """End the process as ``kill -9`` does: nothing is said to anybody."""
         task, self._task, self.process = self._task, None, None
+        if self.journal is not None:
+            self.journal.killed()
         if task is not None:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -196,6 +236,11 @@ class _Life:
         now_s = self._party.now_s()
         return any(f.what is what and f.station == station and f.holds(now_s) for f in self._faults.faults)
 
+    def _journal_fails(self) -> bool:
+        now_s = self._party.now_s()
+        broken = (SiteFault.DATABASE_LOCKED, SiteFault.DISK_FULL)
+        return any(f.what in broken and f.holds(now_s) for f in self._faults.faults)
+
     def _through_meter(self, seen: SiteMeterReading) -> SiteMeterReading | None:
         now_s = self._party.now_s()
         going = {f.what for f in self._faults.of(SiteFault) if f.holds(now_s)}
@@ -211,10 +256,11 @@ class _Life:
         return seen
 
 
-def _without_solver(site_file: SiteFile) -> SiteController:
-    """Return a controller whose solver never gets anywhere: the water-filling answers alone."""
-    settings = replace(control_settings(site_file), allocation=AllocationOptions(milp_evses=0, iteration_limit=0))
-    return SiteController(site_file.site, site_file.tariff, settings=settings)
+def _take_solver(controller: SiteController, site_file: SiteFile) -> None:
+    """Let the solver of a controller never get anywhere: the water-filling answers alone."""
+    options = AllocationOptions(milp_evses=0, iteration_limit=0)
+    controller._settings = replace(control_settings(site_file), allocation=options)
+    controller._allocator = Allocator(options)
 
 
 async def _answer(process: Any, station: Station, action: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +298,14 @@ async def _drop_links(stations: list[SimStation]) -> None:
 async def _live(site_file: SiteFile, plan: WorldPlan, faults: FaultPlan) -> tuple[World, _Life]:
     clock = VirtualClock(plan.start)
     life = _Life(site_file, clock.party("controller", priority=9), faults)
-    world = World(plan, clock=clock, url="", observe=life.observe, dial=life.hub.dial)
+    await life.open()
+    world = World(
+        plan,
+        clock=clock,
+        url=f"ws://127.0.0.1:{life.port}/ocpp",
+        observe=life.observe,
+        dial=dial_url if faults.wired else life.hub.dial,
+    )
     for station_id, station in world.stations.items():
         station.clock.offset_s = faults.offsets_s[station_id]
         station.clock.drift_ratio = faults.drifts[station_id]
@@ -269,6 +322,7 @@ async def _live(site_file: SiteFile, plan: WorldPlan, faults: FaultPlan) -> tupl
             task.cancel()
         await asyncio.gather(*troubles, return_exceptions=True)
         await life.kill()
+        await life.shut()
     if life.failure is not None:
         raise life.failure
     return world, life
@@ -281,6 +335,7 @@ async def _trouble(what: Any, at_s: float, for_s: float, *, world: World, life: 
     party = world.clock.party(f"trouble:{number}")
     await party.sleep_until(at_s)
     life.hub.open = False
+    await life.shut()  # over sockets the links go first: whoever dies in between would leave frames in flight
     if what is SiteFault.CONTROLLER_KILLED:
         await life.kill()
     await _drop_links(list(world.stations.values()))
@@ -288,6 +343,7 @@ async def _trouble(what: Any, at_s: float, for_s: float, *, world: World, life: 
     if life.process is None:
         life.begin()
     life.hub.open = True
+    await life.open()
 
 
 def campaign_run(site_name: str, seed: int) -> CampaignRun:
@@ -312,7 +368,9 @@ def main() -> None:
     site_name, seed = sys.argv[1], int(sys.argv[2])
     run = campaign_run(site_name, seed)
     print(*run.plan.faults, sep="\n")
-    print(f"solver fails: {run.plan.solver_fails}; {run.decisions} decisions, {run.restarts} restarts")
+    drawn = run.plan
+    print(f"solver fails: {drawn.solver_fails}, remembers: {drawn.remembers}, over sockets: {drawn.wired}")
+    print(f"{run.decisions} decisions, {run.restarts} restarts")
     print(run.limits, f"{run.energy_wh / 1000.0:.1f} kWh")
     for excursion in run.excursions:
         print(excursion.row())

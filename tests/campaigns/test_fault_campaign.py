@@ -14,11 +14,16 @@ FOUND = [("yard", 28)]
 """Runs that once showed a fault of ours."""
 
 
+def site_of(seed: int) -> str:
+    """Return the site that a seed is run at: mostly the yard, where most can go wrong in the shortest time."""
+    return "depot" if seed % 16 == 5 else "garage" if seed % 4 == 3 else "yard"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Share the seeds over the sites; the samples are larger and get fewer."""
     if {"site", "seed"} <= set(metafunc.fixturenames):
         count = metafunc.config.getoption("--seeds")
-        drawn = [("garage" if seed % 4 == 3 else "yard", seed) for seed in range(count)]
+        drawn = [(site_of(seed), seed) for seed in range(count)]
         metafunc.parametrize(("site", "seed"), [*drawn, *(f for f in FOUND if f not in drawn)])
 
 
