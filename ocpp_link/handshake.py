@@ -49,6 +49,8 @@ class Policy:
     """The path before the station id."""
     access: AccessList | None = None
     """Who may connect and how; ``None`` admits every station without credentials, for trusted networks and tests."""
+    knows: Callable[[str], bool] | None = None
+    """Tells whether there is a station of an id at all; others are turned away (404)."""
     tls: ssl.SSLContext | None = None
     """Listen with TLS (profiles 2 and 3); see `ocpp_link.security.server_context`."""
     strict: bool = False
@@ -117,6 +119,8 @@ class Porter:
         identity = self._identity(request.path, socket)
         if identity is None or len(identity) > MAX_IDENTITY_LENGTH or not identity.isprintable():
             return Refusal(HTTPStatus.NOT_FOUND, f"stations connect to {self.policy.endpoint}/<station id>")
+        if self.policy.knows is not None and not self.policy.knows(identity):
+            return Refusal(HTTPStatus.NOT_FOUND, "unknown station")
         if self.policy.access is None:
             return identity
         authorization = request.headers.get_all("Authorization")

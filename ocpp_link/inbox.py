@@ -37,7 +37,8 @@ class Inbox:
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), context=self._context)
         elif self._rest is not None:
-            self._rest.set_result(None)
+            if not self._rest.done():  # else the task was cancelled with the loop, and nobody works any more
+                self._rest.set_result(None)
             self._rest = None
 
     def begin(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -25,6 +25,9 @@ MAX_IDENTITY_LENGTH = 255
 
 _ITERATIONS = 2000
 """Keys are 16 random bytes or more, so what matters is that a thousand stations may log in at once after an outage."""
+
+_SCHEME = f"pbkdf2-sha256-{_ITERATIONS}"
+_DIGEST_BYTES = 32
 
 _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -49,6 +52,28 @@ class PasswordHash:
         """
         chosen = os.urandom(16) if salt is None else salt
         return cls(chosen, tuple(_digest(form, chosen) for form in _byte_forms(password)))
+
+    def text(self) -> str:
+        """Return the hash as a text, to be kept in a file; `parse` reads it."""
+        return "$".join([_SCHEME, self.salt.hex(), *(each.hex() for each in self.digests)])
+
+    @classmethod
+    def parse(cls, text: str) -> "PasswordHash":
+        """Read what `text` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it is no such hash. The message does not repeat it: it may be a password by mistake.
+        """
+        scheme, *parts = text.split("$")
+        try:
+            salt, *digests = map(bytes.fromhex, parts)
+        except ValueError:
+            digests = []
+        if scheme != _SCHEME or not digests or any(len(each) != _DIGEST_BYTES for each in digests):
+            raise ValueError(f"a password hash must be as `python -m ocpp_link.access_file` prints it: {_SCHEME}$...")
+        return cls(salt, tuple(digests))
 
     def matches(self, sent: bytes) -> bool:
         """Compare what a station sent, in constant time."""
@@ -111,11 +136,21 @@ class AccessList:
         How each may connect, by id.
     organisation
         The O of client certificates (profile 3); ``None`` accepts any that the certificate authority signed.
+    on_change
+        Called with id and access whenever a station's access changes, to be kept: without that, a restart would take
+        an old key or a lower profile again.
     """
 
-    def __init__(self, stations: Mapping[str, StationAccess], *, organisation: str | None = None) -> None:
+    def __init__(
+        self,
+        stations: Mapping[str, StationAccess],
+        *,
+        organisation: str | None = None,
+        on_change: Callable[[str, StationAccess], None] | None = None,
+    ) -> None:
         self._stations = dict(stations)
         self._organisation = organisation
+        self._on_change = on_change
 
     def __getitem__(self, identity: str) -> StationAccess:
         return self._stations[identity]
@@ -145,23 +180,23 @@ class AccessList:
             access = replace(access, passwords=(used,))
         if shown == access.offered_profile:
             access = replace(access, profile=shown, offered_profile=None)
-        self._stations[knock.identity] = access
+        self._change(knock.identity, access)
         return None
 
     def offer_password(self, identity: str, password: str) -> None:
         """Accept a new password beside the one in force, until the station has used either."""
         access = self._stations[identity]
-        self._stations[identity] = replace(access, passwords=(*access.passwords[:1], PasswordHash.of(password)))
+        self._change(identity, replace(access, passwords=(*access.passwords[:1], PasswordHash.of(password))))
 
     def confirm_password(self, identity: str) -> None:
         """Drop the old password: the station said that it took the new one."""
         access = self._stations[identity]
-        self._stations[identity] = replace(access, passwords=access.passwords[-1:])
+        self._change(identity, replace(access, passwords=access.passwords[-1:]))
 
     def withdraw_password(self, identity: str) -> None:
         """Drop the offered password: the station refused it."""
         access = self._stations[identity]
-        self._stations[identity] = replace(access, passwords=access.passwords[:1])
+        self._change(identity, replace(access, passwords=access.passwords[:1]))
 
     def offer_profile(self, identity: str, profile: SecurityProfile) -> None:
         """Accept a higher profile from the next connection that uses it.
@@ -174,7 +209,14 @@ class AccessList:
         access = self._stations[identity]
         if profile <= access.profile:
             raise ValueError(f"profile must be above {access.profile}, the one in force, got {profile}")
-        self._stations[identity] = replace(access, offered_profile=profile)
+        self._change(identity, replace(access, offered_profile=profile))
+
+    def _change(self, identity: str, access: StationAccess) -> None:
+        if access == self._stations[identity]:
+            return
+        self._stations[identity] = access
+        if self._on_change is not None:
+            self._on_change(identity, access)
 
     def _shown_profile(self, knock: Knock) -> SecurityProfile:
         if knock.secure:

@@ -108,6 +108,7 @@ class Server:
         With ``drop`` connections break off without a closing handshake, as they do when a process is killed.
         """
         self._listener.close()
+        self._porter.draining = True  # whoever is in the handshake now
         links = self._door.links()
         await asyncio.gather(*(link.drop() if drop else link.close(code=1001, reason="server stops") for link in links))
         await asyncio.gather(*(link.wait_finished() for link in links))

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 
+from loadmgr.apps.doorway import Doorway
 from loadmgr.apps.local_control import serve_local
 from loadmgr.apps.places import beside_journal, state_folder
 from loadmgr.apps.pseudonyms import pseudonyms_beside
@@ -23,13 +24,14 @@ from loadmgr.apps.site import SiteProcess
 from loadmgr.apps.steady_clock import SteadyClock
 from loadmgr.apps.upstream import Upstream, serve_stations
 from loadmgr.apps.watching import Screen, Watch
-from loadmgr.errors import JournalError
+from loadmgr.errors import InputError, JournalError
 from loadmgr.site_file import SiteFile
 from loadmgr.store.database import is_url
 from loadmgr.store.open import open_store, shown
 from loadmgr.store.writer import Writer
 from ocpp_link.profile_book import ProfileBook, ProfileFile
-from ocpp_link.transport import Server
+from ocpp_link.station_profile import StationProfile
+from ocpp_link.transport import Policy, Server
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,10 @@ class RunOptions:
         Whether a proof of the fail-safe is asked for, also of a changed site file.
     upstream : Upstream, optional
         The CSMS to which stations are relayed.
+    doorway : Doorway
+        Who may connect, and how.
+    overrides : mapping
+        What the operator says of stations' ways, by id.
     """
 
     host: str
@@ -63,6 +69,8 @@ class RunOptions:
     socket: Path
     certified: bool = True
     upstream: Upstream | None = None
+    doorway: Doorway = field(default_factory=Doorway)
+    overrides: Mapping[str, StationProfile] = field(default_factory=dict)
     wire_log: Path | None = None
     metrics_port: int | None = None
 
@@ -73,7 +81,7 @@ class _Keeping:
     def __init__(self, site_file: SiteFile, options: RunOptions) -> None:
         self.store: Writer | None = None
         self._models: ProfileFile | None = None
-        self.models = ProfileBook()
+        self.models = ProfileBook(overrides=options.overrides)
         self.pseudonym = None
         if options.journal is None:
             return
@@ -83,7 +91,7 @@ class _Keeping:
         beside = beside_journal(place, site=name, folder=state_folder())
         self.pseudonym = pseudonyms_beside(beside["key"]).of
         self._models = ProfileFile(beside["stations"])
-        self.models = ProfileBook(memory=self._models)
+        self.models = ProfileBook(overrides=options.overrides, memory=self._models)
         log.info("journal: %s", shown(place) if is_url(place) else place)
 
     def clock(self) -> SteadyClock:
@@ -151,14 +159,16 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
         local = await serve_local(options.socket, process, now=clock.now, reload=reload)
         closing.callback(options.socket.unlink, missing_ok=True)
         closing.callback(local.close)
+        tap = watch.tap(clock)
+        policy = options.doorway.policy(process, tap=tap)
         server = await serve_stations(
-            process, options.upstream, host=options.host, port=options.port, clock=clock, tap=watch.tap(clock)
+            process, options.upstream, host=options.host, port=options.port, clock=clock, tap=tap, policy=policy
         )
         closing.push_async_callback(server.close)
         await watch.open(process)
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, ended.set)
-        loop.add_signal_handler(signal.SIGHUP, _reload_and_say, process, options)
+        loop.add_signal_handler(signal.SIGHUP, _reload_and_say, process, options, policy)
         _say_start(process, options, server.port)
         controller = asyncio.create_task(process.run())
         controller.add_done_callback(lambda _: ended.set())
@@ -178,7 +188,8 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
 
 
 def _say_start(process: SiteProcess, options: RunOptions, port: int) -> None:
-    log.info("%s: stations connect to ws://%s:%d/ocpp/<station id>", process.site.name, options.host, port)
+    scheme = "ws" if options.doorway.certificate is None else "wss"
+    log.info("%s: stations connect to %s://%s:%d/ocpp/<station id>", process.site.name, scheme, options.host, port)
     if options.upstream is not None:
         log.info("they are relayed to %s/<station id>", options.upstream.url.rstrip("/"))
     recalled = process.recalled
@@ -199,7 +210,12 @@ def _reload(process: SiteProcess, options: RunOptions) -> list[str]:
     return differences
 
 
-def _reload_and_say(process: SiteProcess, options: RunOptions) -> None:
+def _reload_and_say(process: SiteProcess, options: RunOptions, policy: Policy) -> None:
+    try:
+        if options.doorway.renew(policy.tls):
+            log.info("certificate read again: it is shown to those who connect from now on")
+    except InputError as error:
+        log.warning("the certificate stays as it was: %s", error)
     try:
         differences = _reload(process, options)
     except Exception as error:

@@ -38,6 +38,19 @@ def run(  # noqa: PLR0913 - one option each
     metrics: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve http://127.0.0.1:PORT/metrics for Prometheus.")
     ] = None,
+    access: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Who may connect: YAML, security profiles, hashed passwords.")
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Listen with TLS: PEM, read again upon SIGHUP.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Authorities that sign stations' certificates, PEM.")
+    ] = None,
+    quirks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What you know of stations: YAML, `ID: {stack_level: 0}`.")
+    ] = None,
     upstream: Annotated[
         str | None, typer.Option("--upstream", metavar="URL", help="Relay stations to this CSMS: ws:// or wss://.")
     ] = None,
@@ -78,6 +91,7 @@ def run(  # noqa: PLR0913 - one option each
     """
     if journal is not None and no_journal:
         raise InputError("--journal and --no-journal exclude each other: keep one of them")
+    from loadmgr.apps.doorway import Doorway, overrides_of
     from loadmgr.apps.places import default_journal, socket_path
     from loadmgr.apps.process import RunOptions, run_process
     from loadmgr.apps.reloading import require_certificate, unproven
@@ -98,6 +112,8 @@ def run(  # noqa: PLR0913 - one option each
         )
     elif upstream_passwords or upstream_ca or upstream_state or start_offline or pass_vendor:
         raise InputError("options about a CSMS need its address: --upstream wss://csms.example/ocpp")
+    if above is not None and access is not None:
+        raise InputError("--access has no say with --upstream: the CSMS decides who may connect")
     if without_certificate:
         for fault in unproven(site_file):
             typer.echo(f"loadmgr: not proven: {fault}", err=True)
@@ -114,6 +130,8 @@ def run(  # noqa: PLR0913 - one option each
             socket=socket or socket_path(site_file.path),
             certified=not without_certificate,
             upstream=above,
+            doorway=Doorway(access=access, certificate=tls_certificate, key=tls_key, client_authority=tls_client_ca),
+            overrides=overrides_of(quirks, frozenset(map(str, site_file.site.station_by_id))),
             wire_log=wire_log,
             metrics_port=metrics,
         ),

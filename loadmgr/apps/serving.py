@@ -10,15 +10,25 @@ from ocpp_link.transport import Policy, Server, serve
 from ocpp_link.wirelog import Tap
 
 
-async def serve_site(process: SiteProcess, *, host: str, port: int, clock: Clock, tap: Tap | None = None) -> Server:
-    """Open the endpoint ``ws://host:port/ocpp/<station id>`` for a site's stations; ``tap`` gets every message."""
+async def serve_site(
+    process: SiteProcess, *, host: str, port: int, clock: Clock, tap: Tap | None = None, policy: Policy | None = None
+) -> Server:
+    """Open the endpoint ``ws://host:port/ocpp/<station id>`` for a site's stations.
+
+    Parameters
+    ----------
+    tap : callable, optional
+        Gets every message.
+    policy : Policy, optional
+        Whom to admit and how; without one everybody, and ``tap`` counts.
+    """
     return await serve(
         host,
         port,
         handler=process,
         clock=clock,
         call_timeout_s=process.site.timing.call_timeout_s,
-        policy=Policy(tap=tap),
+        policy=Policy(tap=tap) if policy is None else policy,
     )
 
 

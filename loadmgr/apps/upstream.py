@@ -22,7 +22,7 @@ from ocpp_link.clock import Clock
 from ocpp_link.proxy_server import ProxyServer, ProxySettings, serve_proxy
 from ocpp_link.proxy_sticky import Sticky
 from ocpp_link.security import station_context
-from ocpp_link.transport import Server
+from ocpp_link.transport import Policy, Server
 from ocpp_link.wirelog import WireLog
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,14 @@ class Relay:
 
 
 async def serve_stations(
-    process: SiteProcess, upstream: Upstream | None, *, host: str, port: int, clock: Clock, tap: WireLog | None = None
+    process: SiteProcess,
+    upstream: Upstream | None,
+    *,
+    host: str,
+    port: int,
+    clock: Clock,
+    tap: WireLog | None = None,
+    policy: Policy | None = None,
 ) -> Server | Relay:
     """Open the endpoint ``ws://host:port/ocpp/<station id>`` for a site's stations, relayed if there is a CSMS.
 
@@ -167,11 +174,12 @@ async def serve_stations(
         If the port, the folder or the authority's file cannot be opened.
     """
     if upstream is None:
-        return await serve_site(process, host=host, port=port, clock=clock, tap=tap)
+        return await serve_site(process, host=host, port=port, clock=clock, tap=tap, policy=policy)
     folder = upstream.folder
     controller = LocalController(process, clock=clock, folder=folder / "held", vendors=upstream.vendors)
     queue = folder / "queue.sqlite3"
     settings = ProxySettings(
+        tls=None if policy is None else policy.tls,
         upstream_url=upstream.url,
         upstream_tls=_trust(upstream.authority),
         upstream_passwords=upstream.passwords,

@@ -4,6 +4,7 @@ import asyncio
 import random
 import resource
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -78,7 +79,7 @@ async def _charge(each: ChargingStation, numbers: range, port: list[int]) -> int
                 if not each.connected:
                     each.url = f"ws://127.0.0.1:{port[0]}/ocpp"
                     await each.connect()
-                await each.call("StartTransaction", told, timeout_s=60.0)
+                await each.call("StartTransaction", told, timeout_s=300.0)
                 break
             except (ConnectionLost, ConnectFailed):
                 lost += 1
@@ -90,7 +91,9 @@ async def _be_deaf(port: int, number: int, *, half_open: bool) -> ChargingStatio
     """Connect and never read again; half of them have said something."""
     deaf = _stations(port, 1)[0]
     deaf.identity = f"DEAF{number}"
-    await deaf.connect()
+    while not deaf.connected:
+        with suppress(ConnectFailed):  # the storm is on
+            await deaf.connect()
     assert deaf.link is not None
     transport = deaf.link._socket._transport
     assert transport is not None
