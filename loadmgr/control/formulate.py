@@ -33,7 +33,7 @@ from loadmgr.control.deadline import is_urgent, ready_by, with_finish_wh
 from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
 from loadmgr.control.network import feed_of_evse, phase_limits_a, with_cabinets
-from loadmgr.control.others import cap_of_others
+from loadmgr.control.others import cap_of_others, caps_over
 from loadmgr.control.override import BOOST_CLASSES, order_of
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
@@ -167,7 +167,7 @@ def formulate(
         record = state.evses[evse.id]
         charging = controllable(state, record)
         if charging is not None:
-            request = _sound_request(state, record, charging, settings=settings, now=now)
+            request = _sound_request(state, record, charging, settings=settings, grid=grid, now=now)
             before = None if previous is None else previous.resampled_a(evse.id, charging.transaction, grid)
             request = replace(request, circuit=feeds[evse.id])
             requests.append(request if before is None else replace(request, previous_a=before))
@@ -230,29 +230,43 @@ def _prices(state: SiteState, grid: TimeGrid, now: datetime) -> list[float]:
 
 
 def _sound_request(
-    state: SiteState, record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime
+    state: SiteState,
+    record: EvseRecord,
+    charging: Charging,
+    *,
+    settings: ControlSettings,
+    grid: TimeGrid,
+    now: datetime,
 ) -> ChargingRequest:
     """Return what an EVSE asks for; where that makes no sense, what one asks for of whom nobody said anything."""
     fault = None
     try:
-        request = _request(state, record, charging, settings=settings, now=now)
+        request = _request(state, record, charging, settings=settings, grid=grid, now=now)
         require_sound(request)
     except ValueError as error:
         fault = error
-        request = _request(state, record, without_wishes(charging), settings=settings, now=now)
+        request = _request(state, record, without_wishes(charging), settings=settings, grid=grid, now=now)
     alarm_impossible(state.alarms, record.evse.id, fault, now=now)
     return request
 
 
 def _request(
-    state: SiteState, record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime
+    state: SiteState,
+    record: EvseRecord,
+    charging: Charging,
+    *,
+    settings: ControlSettings,
+    grid: TimeGrid,
+    now: datetime,
 ) -> ChargingRequest:
     evse, site = record.evse, state.site
     need = _need(record, charging, settings=settings, now=now)
     require_energy(f"need of {evse.id}", need.full_wh)
     phases = vehicle_phases(record)
-    max_a = upper_bound_a(state, record, charging, settings=settings, now=now)
-    most_w = max_a * site.voltage_v * phases_reckoned(record)
+    max_a = np.minimum(
+        _own_bound_a(state, record, charging, settings=settings, now=now), caps_over(state, record, grid)
+    )
+    most_w = float(max_a.max()) * site.voltage_v * phases_reckoned(record)
     departure = charging.departure
     alarm_late(state.alarms, evse.id, wanted_wh=need.wanted_wh, most_w=most_w, departure=departure, now=now)
     deadline = _deadline(charging, wanted_wh=need.wanted_wh, most_w=most_w, settings=settings, now=now)
@@ -356,6 +370,13 @@ def upper_bound_a(
     state: SiteState, record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime
 ) -> float:
     """Return the most that an EVSE may be given [A]: installation, vehicle, what it takes, and others' profiles."""
+    own_a, cap = _own_bound_a(state, record, charging, settings=settings, now=now), cap_of_others(state, record, now)
+    return own_a if cap.limit_a is None else min(own_a, cap.limit_a)
+
+
+def _own_bound_a(
+    state: SiteState, record: EvseRecord, charging: Charging, *, settings: ControlSettings, now: datetime
+) -> float:
     evse = record.evse
     bounds = [evse.max_infeed_a(state.site.voltage_v, phases_used=len(vehicle_phases(record)))]
     if charging.vehicle.max_a is not None:
@@ -363,9 +384,6 @@ def upper_bound_a(
     if record.accepts_a is not None:
         offered = floor_to_step(record.accepts_a + settings.unused_a, step=evse.step_a) + evse.step_a
         bounds.append(max(evse.min_a, offered))
-    cap = cap_of_others(state, record, now)
-    if cap.limit_a is not None:
-        bounds.append(cap.limit_a)
     order = order_of(record, now)
     if order is not None and order.limit_a is not None:
         bounds.append(order.limit_a)

@@ -12,14 +12,22 @@ Rules
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
+
+from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.composite.store import ProfileStore
 from loadmgr.control.state import EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
-from loadmgr.model.profile import OcppVersion, ProfilePurpose
+from loadmgr.model.profile import OcppVersion, ProfilePurpose, RateUnit
+from loadmgr.model.series import TimeGrid
 from loadmgr.model.units import floor_to_step
+
+FloatArray = npt.NDArray[np.float64]
 
 _STANDING = (ProfilePurpose.CHARGE_POINT_MAX, ProfilePurpose.EXTERNAL_CONSTRAINTS)
 
@@ -58,6 +66,31 @@ def cap_of_others(state: SiteState, record: EvseRecord, now: datetime) -> Cap:
             limits.append((whole_a / _charging_beside(state, record), source))
     limit_a, source = min(limits, key=lambda each: each[0], default=(None, None))
     return Cap(limit_a=limit_a, source=source, until=min(ends, default=None))
+
+
+def caps_over(state: SiteState, record: EvseRecord, grid: TimeGrid) -> FloatArray:
+    """Return the most that others allow an EVSE in each step of a plan [A], ``inf`` where nobody limits; `(n_step,)`.
+
+    A step has its lowest limit, but the first has that of now: `within_others` cuts what falls before its end.
+    """
+    now_a = cap_of_others(state, record, grid.start).limit_a
+    now_a = np.inf if now_a is None else now_a
+    caps = np.full(len(grid), now_a)
+    if not any(record.foreign.values()):
+        return caps
+    caps[1:] = np.inf
+    offsets = np.array(grid.offsets_s)
+    starts, ends = offsets[:-1], offsets[1:]
+    for _, installed in _sources(record):
+        store, length_s = _store(state, record, installed, grid.start), int(ends[-1])
+        schedule = composite_schedule(
+            store, evse_id=record.evse.number, start=grid.start, duration_s=length_s, unit=RateUnit.A
+        )
+        for (start_s, limit, _), (end_s, _, _) in pairwise((*schedule.rows, (length_s, None, 0))):
+            if limit is not None:
+                met = (starts < end_s) & (ends > start_s) & (starts > 0)
+                caps[met] = np.minimum(caps[met], limit)
+    return caps
 
 
 def within_others(state: SiteState, targets_a: Mapping[EvseId, float], now: datetime) -> dict[EvseId, float]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from loadmgr.control.command import SetProfile
 from loadmgr.control.observation import ForeignProfiles
-from loadmgr.model.ids import ProfileId
+from loadmgr.model.ids import EvseId, ProfileId
 from loadmgr.model.profile import (
     ChargingProfile,
     ChargingSchedule,
@@ -76,3 +76,17 @@ def test_a_limit_that_is_only_a_little_lower_is_sent_at_once() -> None:
     world.run(3)
 
     assert 19.0 == view(world).held_a
+
+
+def test_a_plan_waits_for_the_hour_in_which_others_allow_more() -> None:
+    world = charging()
+    tell(world, "CSMS", (0, 0.0), (1800, 16.0))
+    world.run(30)
+    plan = world.controller._plan
+    assert plan is not None
+    planned = plan.currents_a[EvseId("E1")]
+    times = plan.grid.times
+
+    later = {a for a, at in zip(planned, times[:-1], strict=True) if at >= world.now + timedelta(seconds=1800)}
+    before = {a for a, at in zip(planned, times[1:], strict=True) if at <= world.now + timedelta(seconds=1700)}
+    assert ({0.0}, 16.0) == (before, max(later))
