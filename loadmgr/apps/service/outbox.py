@@ -184,3 +184,6 @@ class CsmsLink:
             raise CallTimeout(f"{action}: no answer was brought within {patience_s:g} s") from None
         finally:
             self._outbox.remove(message)
+
+    async def close(self, *, code: int = 1000, reason: str = "") -> None:
+        """Nothing: the station stays connected to its CSMS."""
