@@ -59,6 +59,8 @@ class RunOptions:
         Who may connect, and how.
     overrides : mapping
         What the operator says of stations' ways, by id.
+    http_port, http_open, http_tokens : optional
+        Where HTTP is served on the loopback address, whether nobody needs a token, and where tokens are kept.
     """
 
     host: str
@@ -73,6 +75,9 @@ class RunOptions:
     overrides: Mapping[str, StationProfile] = field(default_factory=dict)
     wire_log: Path | None = None
     metrics_port: int | None = None
+    http_port: int | None = None
+    http_open: bool = False
+    http_tokens: str | None = None
 
 
 class _Keeping:
@@ -166,6 +171,8 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
         )
         closing.push_async_callback(server.close)
         await watch.open(process)
+        if options.http_port is not None:
+            await _open_http(closing, process, options, clock)
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, ended.set)
         loop.add_signal_handler(signal.SIGHUP, _reload_and_say, process, options, policy)
@@ -185,6 +192,27 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
             server.drain()
         process.drain()
         await controller
+
+
+async def _open_http(closing: AsyncExitStack, process: SiteProcess, options: RunOptions, clock: SteadyClock) -> None:
+    from loadmgr.apps.service.beside import beside
+    from loadmgr.apps.service.running import Listening
+
+    name = process.site_file.path.stem
+    listening = Listening(host="127.0.0.1", port=options.http_port or 0, is_open=options.http_open)
+    server, token = await closing.enter_async_context(
+        beside(
+            process,
+            name=name,
+            clock=clock,
+            listening=listening,
+            database=options.http_tokens,
+            journal=options.journal,
+        )
+    )
+    log.info("http://127.0.0.1:%d/v1/sites/%s/status answers over HTTP", server.port, name)
+    if token is not None:
+        print(f"token, good until this process ends: {token}")  # never into a log
 
 
 def _say_start(process: SiteProcess, options: RunOptions, port: int) -> None:

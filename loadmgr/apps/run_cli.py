@@ -51,6 +51,15 @@ def run(  # noqa: PLR0913 - one option each
     quirks: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What you know of stations: YAML, `ID: {stack_level: 0}`.")
     ] = None,
+    http: Annotated[
+        int | None,
+        typer.Option("--http", min=0, max=65535, help="Serve state, orders and events on http://127.0.0.1:PORT."),
+    ] = None,
+    http_tokens: Annotated[
+        str | None,
+        typer.Option("--http-tokens", metavar="PATH|URL", help="Tokens made by loadmgr token. [default: one, printed]"),
+    ] = None,
+    http_open: Annotated[bool, typer.Option("--http-open", help="Ask nobody of this machine for a token.")] = False,
     upstream: Annotated[
         str | None, typer.Option("--upstream", metavar="URL", help="Relay stations to this CSMS: ws:// or wss://.")
     ] = None,
@@ -134,5 +143,8 @@ def run(  # noqa: PLR0913 - one option each
             overrides=overrides_of(quirks, frozenset(map(str, site_file.site.station_by_id))),
             wire_log=wire_log,
             metrics_port=metrics,
+            http_port=http,
+            http_open=http_open,
+            http_tokens=http_tokens,
         ),
     )

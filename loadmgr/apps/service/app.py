@@ -16,6 +16,7 @@ from loadmgr.apps.service.observed import (
     LimitRequest,
     MessagesRequest,
     OrderRequest,
+    OverrideRequest,
     PricesRequest,
     ReadingsRequest,
     RepliesRequest,
@@ -43,6 +44,7 @@ BODIES = (
     WishRequest,
     LimitRequest,
     OrderRequest,
+    OverrideRequest,
     PricesRequest,
     RepliesRequest,
 )

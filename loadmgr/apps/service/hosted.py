@@ -11,7 +11,7 @@ import orjson
 from loadmgr.apps.service.outbox import CsmsLink, Outbox
 from loadmgr.apps.serving import stop
 from loadmgr.apps.site import SiteProcess
-from loadmgr.apps.status import plain
+from loadmgr.apps.status import plain, site_status
 from loadmgr.control.decision import Decision
 from loadmgr.site_file import SiteFile
 from loadmgr.store.recall import Store
@@ -24,6 +24,9 @@ MOST_EVENTS = 256
 """Events that a slow reader may be behind before some are left out for him."""
 
 MOST_STREAMS = 500
+
+STATUS_EVERY_S = 1.0
+"""The state of a site is told at most so often [s]."""
 
 
 class EventStreams:
@@ -90,6 +93,8 @@ class HostedSite:
         self.process.on_decision.append(self._decided)
         self._links: dict[str, CsmsLink] = {}
         self._task: asyncio.Task[None] | None = None
+        self._status_due: asyncio.TimerHandle | None = None
+        self._status_told_s = -STATUS_EVERY_S
 
     @property
     def running(self) -> bool:
@@ -141,6 +146,7 @@ class HostedSite:
     def _decided(self, decision: Decision) -> None:
         if not len(self.streams):
             return
+        self._tell_status_soon()
         if decision.commands or decision.planned is not None:
             said = {
                 "at": decision.at.isoformat(),
@@ -155,6 +161,17 @@ class HostedSite:
             self.streams.tell("alarm", plain(alarm))
         for session in decision.ended:
             self.streams.tell("session ended", plain(session))
+
+    def _tell_status_soon(self) -> None:
+        """Have the state told, at most once a second: at once, or when a second has passed since the last time."""
+        if self._status_due is None:
+            wait_s = max(0.0, self._status_told_s + STATUS_EVERY_S - self.clock.now_s())
+            self._status_due = asyncio.get_running_loop().call_later(wait_s, self._tell_status)
+
+    def _tell_status(self) -> None:
+        self._status_due, self._status_told_s = None, self.clock.now_s()
+        if len(self.streams):
+            self.streams.tell("status", site_status(self.process))
 
 
 def _always() -> bool:

@@ -115,6 +115,13 @@ class OrderRequest(Strict):
     dry_run: bool = False
 
 
+class OverrideRequest(OrderRequest):
+    """An order about an EVSE, or its end."""
+
+    evse: Identity
+    clear: bool = False
+
+
 class PricesRequest(Strict):
     """Prices of import, instead of the tariff's own."""
 

@@ -186,4 +186,6 @@ class CsmsLink:
             self._outbox.remove(message)
 
     async def close(self, *, code: int = 1000, reason: str = "") -> None:
-        """Nothing: the station stays connected to its CSMS."""
+        """Give up what the station was asked; its connection is the CSMS's."""
+        del code, reason
+        self._outbox.lost(self.id)

@@ -18,11 +18,13 @@ from loadmgr.apps.service.observed import (
     JournalListed,
     LimitRequest,
     OrderRequest,
+    OverrideRequest,
     PricesRequest,
     Taken,
     WishRequest,
 )
 from loadmgr.apps.service.openapi import json_body
+from loadmgr.apps.service.plan_json import plan_json
 from loadmgr.apps.service.problems import FieldFault, Refused, documented, invalid
 from loadmgr.apps.service.service import Service
 from loadmgr.apps.service.site_routes import READS, WRITES, site_of, tell
@@ -45,7 +47,7 @@ EVENT: dict[str, Any] = {
     "type": "object",
     "required": ["event", "data"],
     "properties": {
-        "event": {"enum": ["hello", "decision", "alarm", "session ended"]},
+        "event": {"enum": ["hello", "status", "decision", "alarm", "session ended"]},
         "data": {"type": "string", "description": "JSON."},
     },
 }
@@ -63,10 +65,17 @@ def people_routes(service: Service) -> APIRouter:
 
 def _add_views(router: APIRouter, service: Service) -> None:
     @router.get("/sites/{site}", responses={200: ANY_JSON, **documented(*READS)}, response_model=None)
+    @router.get("/sites/{site}/status", responses={200: ANY_JSON, **documented(*READS)}, response_model=None)
     async def status(request: Request, site: str) -> Response:
         """Return everything that is known of a site: EVSEs with their reasons, circuits, stations, limits, alarms."""
         hosted = await site_of(service, request, site, Role.READ)
         return Response(orjson.dumps(site_status(hosted.process)), media_type="application/json")
+
+    @router.get("/sites/{site}/plan", responses={200: ANY_JSON, **documented(*READS)}, response_model=None)
+    async def plan(request: Request, site: str) -> Response:
+        """Return the plan in force: currents of EVSEs, loads of circuits and the price, step by step."""
+        hosted = await site_of(service, request, site, Role.READ)
+        return Response(orjson.dumps(plan_json(hosted.process), option=orjson.OPT_UTC_Z), media_type="application/json")
 
     @router.get("/sites/{site}/evses/{evse}", responses={200: ANY_JSON, **documented(*READS)}, response_model=None)
     async def why(request: Request, site: str, evse: str) -> Response:
@@ -93,7 +102,7 @@ def _add_views(router: APIRouter, service: Service) -> None:
         most: Annotated[int, Query(ge=0, le=1_000_000, description="End after so many events; 0 for never.")] = 0,
         within_s: Annotated[float, Query(ge=0.0, le=86_400.0, description="End after so long; 0 for never.")] = 0.0,
     ) -> Response:
-        """Stream decisions, alarms and sessions that ended, as they come (server-sent events)."""
+        """Stream the state when it changed, decisions, alarms and sessions that ended (server-sent events)."""
         hosted = await site_of(service, request, site, Role.READ)
         if sum(len(s.streams) for s in service.hosted.values()) >= MOST_STREAMS:
             raise Refused(503, "too-many-streams", "too many streams are open", headers={"Retry-After": "30"})
@@ -263,6 +272,19 @@ def _add_orders(router: APIRouter, service: Service) -> None:
         asked = await read_model(request, OrderRequest)
         said = asked.model_dump(exclude={"dry_run"})
         return await _order(service, request, hosted, {**said, "evse": evse}, dry_run=asked.dry_run)
+
+    @router.post(
+        "/sites/{site}/overrides",
+        responses={200: {"model": Taken}, **documented(*WRITES)},
+        response_model=None,
+        openapi_extra=json_body("OverrideRequest"),
+    )
+    async def override(request: Request, site: str) -> Response:
+        """Limit, pause or boost an EVSE, or take that back: the order with the EVSE in its body, for a page."""
+        hosted = await site_of(service, request, site, Role.OPERATE)
+        asked = await read_model(request, OverrideRequest)
+        said = asked.model_dump(exclude={"dry_run"})
+        return await _order(service, request, hosted, said, dry_run=asked.dry_run)
 
     @router.delete(
         "/sites/{site}/evses/{evse}/order",
