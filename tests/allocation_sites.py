@@ -118,6 +118,9 @@ def _random_request(
         priority=int(rng.integers(0, 3)) if rng.random() < 0.3 else 0,
         **(_rich_session(rng, count) if rich else {}),
     )
+    if rich and request.must_wh > 0.0 and request.departure is not None:
+        due = max(START + timedelta(seconds=arrival_s), START) + 0.5 * (request.departure - START)
+        request = replace(request, must_by=max(due, START))
     crossed = request.wanted_wh is not None and request.wanted_wh < request.must_wh
     return replace(request, wanted_wh=request.must_wh) if crossed else request
 

@@ -232,6 +232,13 @@ def _wish_alarms(problem: AllocationProblem) -> list[Alarm]:
             "possible before departure; it gets what there is"
         )
         alarms.append(Alarm(kind="impossible_need", text=text, evse=evses.ids[index]))
+    due_wh = (evses.max_a * problem.wh_per_a * problem.due_ratio).sum(axis=1)
+    for index in np.flatnonzero((evses.need_wh[:, 0] > due_wh + 1.0) & (evses.must_by_s < evses.departure_s)):
+        text = (
+            f"EVSE {evses.ids[index]}: {evses.need_wh[index, 0]:.0f} Wh must be there early, at most "
+            f"{due_wh[index]:.0f} Wh possible until then; it gets what there is"
+        )
+        alarms.append(Alarm(kind="impossible_need", text=text, evse=evses.ids[index]))
     most_a = evses.max_a[:, :1]
     for index in np.flatnonzero((most_a > 0.0) & (floor_to_steps(problem, most_a) <= 0.0)):
         what = "below its minimum" if most_a[index, 0] < evses.min_a[index] else "below every setpoint it can be told"

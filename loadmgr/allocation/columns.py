@@ -82,7 +82,8 @@ class RowPlaces:
 
     Parameters
     ----------
-    energy : (n_evse,)
+    energy, due : (n_evse,)
+        Energy of the stay, and of the part of it that is due before its end.
     network, back : (n_row, n_step)
         Limits on loads, and on what is fed back.
     peaks : tuple of (n_window,)
@@ -92,6 +93,7 @@ class RowPlaces:
     """
 
     energy: IntArray
+    due: IntArray
     network: IntArray
     back: IntArray
     peaks: tuple[IntArray, ...]
@@ -124,6 +126,12 @@ def battery_flow(problem: AllocationProblem) -> Flow:
     count, steps = len(problem.batteries), problem.n_steps
     unit, step = np.repeat(np.arange(count), steps), np.tile(np.arange(steps), count)
     return Flow(unit=unit, step=step, kw=np.ones(len(unit)), kwh=problem.hours[step])
+
+
+def due_slot(problem: AllocationProblem, places: RowPlaces, flow: Flow, kwh: FloatArray) -> Slot:
+    """Return the slots of flows of EVSEs in the energy that is due before the end of a stay."""
+    share = problem.due_ratio[flow.unit, flow.step]
+    return slot(np.where(share > 0.0, places.due[flow.unit], NO_ROW), share * kwh)
 
 
 def network_slot(rows: NetworkRows, flow: Flow, network_row: IntArray) -> Slot:

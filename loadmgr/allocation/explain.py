@@ -118,7 +118,7 @@ def marginal_values(problem: AllocationProblem, rows: NetworkRows, program: Prog
 def _money(problem: AllocationProblem, program: Program) -> FloatArray:
     """Return what each column costs in money alone: no tiers, no preferences."""
     cost = program.cost / program.weights.unit
-    for name in ("shortfall", "missed", "beyond"):
+    for name in ("shortfall", "late", "missed", "beyond"):
         if name in program.spans:
             cost[program.spans[name]] = 0.0
     kwh = (problem.evses.w_per_a[:, None] * problem.evses.presence_ratio * problem.hours / 1000.0)[

@@ -14,6 +14,7 @@ from loadmgr.allocation.columns import (
     RowPlaces,
     battery_slot,
     block,
+    due_slot,
     network_slot,
     site_slots,
     slot,
@@ -53,6 +54,8 @@ def discharge_blocks(
     price = evses.discharge_price_per_kwh[flow.unit] - weight.price_per_kwh[flow.step]
     at = (flow.unit, flow.step)
     slots = [slot(places.energy[flow.unit], -out_kwh), slot(places.state[at], out_kwh)]
+    if (places.due != NO_ROW).any():
+        slots.append(due_slot(problem, places, flow, -out_kwh))
     slots.append(network_slot(rows, flow, places.back))
     slots += site_slots(places, charged, flow, sign=-1.0)
     cost = (price + CYCLE_RATIO * weight.scale + prefer[at]) * flow.kwh
@@ -60,7 +63,7 @@ def discharge_blocks(
 
 
 def session_blocks(problem: AllocationProblem, places: RowPlaces, *, weight: Weights) -> list[Block]:
-    """Return the columns of states of charge (with tapers) and of guarantees missed.
+    """Return the columns of energy that is late, of states of charge (with tapers) and of guarantees missed.
 
     Notes
     -----
@@ -69,6 +72,10 @@ def session_blocks(problem: AllocationProblem, places: RowPlaces, *, weight: Wei
     """
     evses = problem.evses
     blocks = []
+    late = np.flatnonzero(places.due != NO_ROW)
+    if len(late):
+        cost, upper = weight.shortfall_per_kwh[late, 0], np.full(len(late), INFINITE)
+        blocks.append(block("late", cost=cost, upper=upper, slots=[slot(places.due[late], 1.0)]))
     evse, step = np.nonzero(places.state != NO_ROW)
     if len(evse):
         last = step == problem.n_steps - 1

@@ -149,6 +149,8 @@ class EvseArrays:
         Whether the vehicle wakes up again after 0 A.
     arrival_s, departure_s : (n_evse,)
         Start and end of the stay after the grid's start [s]; the end may lie beyond the grid.
+    must_by_s : (n_evse,)
+        When the part that must be is due, after the grid's start [s]; at the latest at departure.
     departure_known : (n_evse,) bool
         Whether ``departure_s`` is known; else it is the end of the grid.
     previous_a : (n_evse, n_step)
@@ -190,6 +192,7 @@ class EvseArrays:
     pause_ok: BoolArray
     arrival_s: FloatArray
     departure_s: FloatArray
+    must_by_s: FloatArray
     departure_known: BoolArray
     previous_a: FloatArray
     has_previous: BoolArray
@@ -279,6 +282,13 @@ class AllocationProblem:
     def n_steps(self) -> int:
         """Number of steps."""
         return len(self.grid)
+
+    @property
+    def due_ratio(self) -> FloatArray:
+        """Part of each step that lies before the part that must be is due, ``(n_evse, n_step)``."""
+        offsets_s = np.array(self.grid.offsets_s, dtype=np.float64)
+        before_s = self.evses.must_by_s[:, None] - offsets_s[:-1]
+        return np.asarray(np.clip(before_s / np.diff(offsets_s), 0.0, 1.0))
 
     @property
     def wh_per_a(self) -> FloatArray:

@@ -25,6 +25,7 @@ from loadmgr.allocation.columns import (
     RowPlan,
     battery_flow,
     block,
+    due_slot,
     evse_flow,
     network_slot,
     site_slots,
@@ -97,8 +98,9 @@ def build_program(
 
     Notes
     -----
-    For every session: energy + shortfall = need. For every kept row: sum of coefficient times current <= room. For
-    every window of a demand charge: mean of the import - peak <= 0. Where the site may export: import + export >= 0.
+    For every session: energy + shortfall = need, and energy + late >= must until that is due. For every kept row: sum
+    of coefficient times current <= room. For every window of a demand charge: mean of the import - peak <= 0. Where the
+    site may export: import + export >= 0.
     """
     evses, money = problem.evses, problem.money
     current = evse_flow(problem, (evses.max_a > 0.0) & (evses.presence_ratio > 0.0))
@@ -210,9 +212,12 @@ def _places(
     back = np.bincount(rows.row[fed], minlength=rows.n_rows) > 0
     back |= (rows.battery_per_kw > 0.0).any(axis=1)
     here = evses.max_a > 0.0
+    ends_s = np.minimum(evses.departure_s, problem.grid.offsets_s[-1])
+    due = (evses.need_wh[:, 0] > 0.0) & (evses.must_by_s < ends_s)
     stateful = (evses.taper_wh > 0.0) | (evses.discharge_max_a > 0.0).any(axis=1)
     return RowPlaces(
         energy=energy,
+        due=plan.take(due),
         network=plan.take(binding),
         back=plan.take(rows.applies & back[:, None]),
         peaks=tuple(plan.take(w.may_bind(in_kw, base_kw)) for w in charged),
@@ -244,10 +249,12 @@ def _most(problem: AllocationProblem, rows: NetworkRows) -> FloatArray:
 
 
 def _session_slots(problem: AllocationProblem, places: RowPlaces, current: Flow) -> list[tuple[IntArray, FloatArray]]:
-    """Return the slots of currents in states of charge, tapers and guarantees, where any session has them."""
+    """Return the slots of currents in early deadlines, states of charge, tapers and guarantees, where there are any."""
     evses = problem.evses
     at = (current.unit, current.step)
     slots = []
+    if (places.due != NO_ROW).any():
+        slots.append(due_slot(problem, places, current, current.kwh * evses.efficiency_ratio[current.unit]))
     if (places.state != NO_ROW).any():
         slots.append(slot(places.state[at], -current.kwh * evses.efficiency_ratio[current.unit]))
     if (places.taper != NO_ROW).any():
@@ -284,6 +291,7 @@ def _sides(
     base_kw = problem.money.site_load_w / 1000.0
     lower, upper = np.full(count, -INFINITE), np.full(count, INFINITE)
     lower[places.energy] = upper[places.energy] = evses.need_wh[:, -1] / 1000.0
+    lower[places.due[places.due != NO_ROW]] = evses.need_wh[places.due != NO_ROW, 0] / 1000.0
     for place, room in ((places.network, rows.room), (places.back, rows.room_back)):
         kept = place != NO_ROW
         upper[place[kept]] = np.where(rows.applies, room, INFINITE)[kept]

@@ -90,6 +90,8 @@ class ChargingRequest:
         Energy asked for and still to deliver [Wh]; ``None`` means unknown: whatever can be had.
     must_wh : float
         Part of it that comes before everything else [Wh].
+    must_by : datetime, optional
+        When that part has to be there; ``None`` for at departure.
     full_wh : float, optional
         What the vehicle could take at most [Wh]; ``None`` takes ``wanted_wh``.
     delivered_wh : float
@@ -130,6 +132,7 @@ class ChargingRequest:
     departure: datetime | None = None
     wanted_wh: float | None = None
     must_wh: float = 0.0
+    must_by: datetime | None = None
     full_wh: float | None = None
     delivered_wh: float = 0.0
     efficiency_ratio: float = 1.0
@@ -312,6 +315,9 @@ def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dic
         pause_ok=np.array([r.pause_ok for r in requests], dtype=bool),
         arrival_s=np.array([stay[0] for stay in stays], dtype=np.float64),
         departure_s=np.array([stay[1] for stay in stays], dtype=np.float64),
+        must_by_s=np.array(
+            [_must_by_s(grid, r, stay) for r, stay in zip(requests, stays, strict=True)], dtype=np.float64
+        ),
         departure_known=np.array([r.departure is not None for r in requests], dtype=bool),
         previous_a=np.array(previous).reshape(count, steps),
         has_previous=np.array([r.previous_a is not None for r in requests], dtype=bool),
@@ -340,6 +346,18 @@ def _stay_s(grid: TimeGrid, item: ChargingRequest) -> tuple[float, float]:
     elif departure_s < arrival_s:
         departure_s = arrival_s
     return arrival_s, departure_s
+
+
+def _must_by_s(grid: TimeGrid, item: ChargingRequest, stay_s: tuple[float, float]) -> float:
+    if item.must_by is None:
+        return stay_s[1]
+    by = require_utc(item.must_by, name=f"must_by of {item.id}")
+    by_s = (by - grid.start).total_seconds()
+    if by_s < max(stay_s[0], 0.0):
+        raise ValueError(
+            f"must_by of {item.id} must not lie before its arrival or the plan's start, got {by.isoformat()}"
+        )
+    return min(by_s, stay_s[1])
 
 
 def _presence(offsets_s: FloatArray, stay_s: tuple[float, float]) -> FloatArray:

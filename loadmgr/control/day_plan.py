@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from loadmgr.allocation import AllocationProblem, ChargingRequest, CircuitLimits, build_money, build_problem
+from loadmgr.control.deadline import due_at
 from loadmgr.control.formulate import plan_grid
 from loadmgr.control.network import battery_at, feed_of_evse, phase_limits_a, with_cabinets
 from loadmgr.control.peaks import PeakMemory, demand_charges
@@ -118,6 +119,7 @@ def _request(
         departure=_leaves(session, settings),
         wanted_wh=max(0.0, wanted_wh - session.delivered_wh),
         must_wh=0.0 if session.need is None else max(0.0, session.need.must_wh - session.delivered_wh),
+        must_by=due_at(session.need, now=max(at, session.arrival), late_s=settings.fine_s),
         full_wh=None if full_wh is None else max(0.0, full_wh - session.delivered_wh),
         delivered_wh=session.delivered_wh,
         efficiency_ratio=evse.efficiency_ratio,

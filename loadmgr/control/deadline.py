@@ -6,6 +6,7 @@ always kept to the minute. A plan that is ready at the very departure, to the ve
 
 from datetime import datetime, timedelta
 
+from loadmgr.model.session import EnergyNeed
 from loadmgr.model.units import SECONDS_PER_HOUR
 
 FINISH_RATIO = 0.01
@@ -64,3 +65,10 @@ def is_urgent(departure: datetime, *, now: datetime, wanted_wh: float, most_w: f
     if left_s <= 0.0 or wanted_wh <= 0.0 or most_w <= 0.0:
         return False
     return left_s - wanted_wh / most_w * SECONDS_PER_HOUR < urgent_s
+
+
+def due_at(need: EnergyNeed | None, *, now: datetime, late_s: float) -> datetime | None:
+    """Return when the part of a need that must be is due; one that is overdue is so within ``late_s`` [s]."""
+    if need is None or need.must_by is None:
+        return None
+    return max(need.must_by, now + timedelta(seconds=late_s))

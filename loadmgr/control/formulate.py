@@ -29,7 +29,7 @@ from loadmgr.control.alarm import Severity
 from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.building import load_now_a
 from loadmgr.control.circuits import Limits, side_loads_below, whole_limit_w
-from loadmgr.control.deadline import is_urgent, ready_by, with_finish_wh
+from loadmgr.control.deadline import due_at, is_urgent, ready_by, with_finish_wh
 from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
 from loadmgr.control.network import feed_of_evse, phase_limits_a, with_cabinets
@@ -291,6 +291,7 @@ def _request(
         departure=deadline,
         wanted_wh=need.wanted_wh,
         must_wh=need.must_wh,
+        must_by=due_at(charging.need, now=now, late_s=settings.fine_s),
         full_wh=need.full_wh,
         delivered_wh=charging.ledger.delivered_wh,
         efficiency_ratio=evse.efficiency_ratio * phases_reckoned(record) / len(phases),

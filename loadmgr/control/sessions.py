@@ -245,6 +245,7 @@ def less(need: EnergyNeed, delivered_wh: float) -> EnergyNeed:
         must_wh=max(0.0, need.must_wh - delivered_wh),
         wanted_wh=max(0.0, need.wanted_wh - delivered_wh),
         full_wh=None if need.full_wh is None else max(0.0, need.full_wh - delivered_wh),
+        must_by=need.must_by,
     )
 
 

@@ -77,13 +77,18 @@ class EnergyNeed:
         What was asked for.
     full_wh : float, optional
         What the vehicle can still take beyond that when there is room; ``None`` means nothing beyond.
+    must_by : datetime, optional
+        When ``must_wh`` has to be there, if sooner than the departure: enough for the way home by noon, say.
     """
 
     must_wh: float = 0.0
     wanted_wh: float
     full_wh: float | None = None
+    must_by: datetime | None = None
 
     def __post_init__(self) -> None:
+        if self.must_by is not None:
+            object.__setattr__(self, "must_by", require_utc(self.must_by, name="must_by"))
         top = self.wanted_wh if self.full_wh is None else self.full_wh
         if not 0.0 <= self.must_wh <= self.wanted_wh <= top < math.inf:
             raise ValueError(

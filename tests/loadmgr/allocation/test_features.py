@@ -89,6 +89,60 @@ def test_must_comes_before_wanted_before_full_whatever_the_prices() -> None:
     assert allocation.energy_wh[0] > 6_700.0
 
 
+def test_what_must_be_there_early_comes_before_cheap_hours_and_the_rest_after() -> None:
+    """4 kWh are due after an hour although the second is nearly free; without that hour nothing comes before it."""
+    prices = np.where(np.arange(8) < 4, 0.5, 0.05)
+    session = {"phases": (1,), "wanted_wh": 9_000.0, "must_wh": 4_000.0}
+
+    early = _solve([{**session, "must_by": START + timedelta(hours=1)}], import_price_per_kwh=prices)
+    late = _solve([session], import_price_per_kwh=prices)
+
+    hour_wh = [float(a.current_a[0, :4].sum()) * 230.0 / 4.0 for a in (early, late)]
+    assert [4_000.0, 1_640.0] == pytest.approx(hour_wh, abs=250.0)
+    assert [9_000.0, 9_000.0] == pytest.approx([float(a.energy_wh[0]) for a in (early, late)], rel=0.01)
+
+
+def test_two_that_share_a_fuse_are_served_in_the_order_of_what_is_due() -> None:
+    """Who must have 3 kWh within half an hour gets the fuse first, whoever leaves first."""
+    first = {"phases": (1,), "wanted_wh": 3_500.0, "must_wh": 3_000.0, "must_by": START + timedelta(minutes=30)}
+    other = {"phases": (1,), "wanted_wh": 3_500.0, "must_wh": 3_000.0, "departure": START + timedelta(hours=1.25)}
+
+    allocation = _solve([other, first])
+
+    half_hour_wh = float(allocation.current_a[1, :2].sum()) * 230.0 / 4.0
+    assert half_hour_wh == pytest.approx(3_000.0, abs=250.0)
+    assert (allocation.shortfall_wh[:, :2].sum(axis=1) < 150.0).all()
+
+
+def test_what_cannot_be_there_early_is_an_alarm_and_best_effort() -> None:
+    """20 kWh within a quarter of an hour."""
+    session = {"wanted_wh": 20_000.0, "must_wh": 20_000.0, "must_by": START + timedelta(minutes=15)}
+
+    allocation = _solve([session])
+
+    assert ["impossible_need"] == [a.kind for a in allocation.alarms]
+    assert "must be there early, at most 5520 Wh possible" in allocation.alarms[0].text
+    assert [32.0] == allocation.current_a[:, 0].tolist()
+
+
+def test_dirty_hours_are_avoided_as_far_as_carbon_has_a_price() -> None:
+    """At equal energy prices the clean hour is taken; a price of nothing changes nothing."""
+    carbon = np.where(np.arange(8) < 4, 700.0, 100.0)
+    dirty_wh = []
+    for price in (0.0, 0.1):
+        allocation = _solve(
+            [{"phases": (1,), "wanted_wh": 5_000.0}],
+            import_price_per_kwh=0.3,
+            carbon_g_per_kwh=carbon,
+            carbon_price_per_kg=price,
+        )
+        dirty_wh.append(round(float(allocation.current_a[0, :4].sum()) * 230.0 / 4.0))
+        assert 5_000.0 == pytest.approx(float(allocation.energy_wh[0]), rel=0.02)
+
+    assert dirty_wh[0] > 4_500
+    assert dirty_wh[1] == 0
+
+
 def test_a_higher_class_is_served_first() -> None:
     """Where one session's worth of energy fits, the class decides whose."""
     sessions = [{"phases": (1,), "wanted_wh": 14_000.0, "priority": p} for p in (0, 2)]

@@ -181,3 +181,24 @@ def test_a_peak_charge_is_planned_with_building_and_battery() -> None:
         assert 60_000.0 == pytest.approx(allocation.energy_wh[0], rel=0.01)
 
     assert [83, 23] == pytest.approx(peaks_kw, abs=3)
+
+
+def test_what_must_be_there_by_noon_is_due_then_and_overdue_at_once() -> None:
+    """A deadline that has passed is one for the next steps, not an error."""
+    early = session("a", "one", kwh=10.0)
+    due = {
+        minutes: day_problem(
+            site(),
+            None,
+            [
+                replace(
+                    early,
+                    need=EnergyNeed(must_wh=2_000.0, wanted_wh=10_000.0, must_by=NOW + timedelta(minutes=minutes)),
+                )
+            ],
+            at=NOW,
+        ).evses.must_by_s[0]
+        for minutes in (-30, 60)
+    }
+
+    assert {-30: 300.0, 60: 3600.0} == due
