@@ -59,7 +59,7 @@ def check(problem: AllocationProblem, current_a: FloatArray, *, battery_w: Float
         side_a = problem.circuits.side_load_a[below].sum(axis=0)
         mixed = phasors and _is_mixed(problem, index, members, below)
         if mixed:
-            faults += _phasor_faults(problem, index, current_a)
+            faults += _phasor_faults(problem, index, current_a, battery_w)
         faults += _circuit_faults(problem, index, circuit_id, (load, side_a), arithmetic=not mixed)
         if problem.circuits.neutral_limit_a[index] is not None or problem.circuits.unbalance_a[index] is not None:
             faults += _between_phases(problem, index, np.where(members[:, None], current_a, 0.0), side_a)
@@ -113,25 +113,47 @@ def _is_mixed(problem: AllocationProblem, index: int, members: BoolArray, below:
     return bool(problem.evses.line_to_line[members].any()) or any(ratios[at] is not None for at in below)
 
 
-def _phasor_faults(problem: AllocationProblem, index: int, current_a: FloatArray) -> list[Fault]:
-    """Add the line currents up as phasors, level by level from the circuit down, and compare their lengths."""
-    total, sides = _line_currents(problem, index, current_a)
+def _phasor_faults(
+    problem: AllocationProblem, index: int, current_a: FloatArray, battery_w: FloatArray | None
+) -> list[Fault]:
+    """Add the line currents up as phasors, level by level from the circuit down, and compare their lengths.
+
+    Batteries that feed back may stop at any moment: the lines must bear the loads without them, them without the loads,
+    and both.
+    """
+    star_a = np.zeros((2, len(problem.circuits.ids), problem.n_steps))
+    for battery, power_w in zip(
+        problem.batteries, () if battery_w is None else battery_w, strict=battery_w is not None
+    ):
+        star_a[:, battery.circuit] += np.maximum([power_w, -power_w], 0.0) / (3.0 * NOMINAL_VOLTAGE_V)
+    total, sides = _line_currents(problem, index, current_a, star_a[0])
+    with_fed, _ = _line_currents(problem, index, np.zeros_like(current_a), star_a[1])
+    fed = with_fed - sides
     faults = []
     for line in range(3):
         # A side load above its limit is not the EVSEs' doing; the polygon then touches that circle from outside.
-        allowed = np.maximum(problem.circuits.limit_a[index, line], np.abs(sides[line]) * 1.004)
-        excess = (np.abs(total[line]) - allowed) * problem.circuits.limit_a_applies[index, line]
-        for step in np.flatnonzero(excess > CURRENT_TOLERANCE_A):
+        limit_a = problem.circuits.limit_a[index, line]
+        allowed = np.maximum(limit_a, np.abs(sides[line]) * 1.004)
+        applies = problem.circuits.limit_a_applies[index, line]
+        flows = [np.abs(total[line]), np.abs(total[line] - fed[line])]
+        flows.append(np.where(np.abs(fed[line]) > CURRENT_TOLERANCE_A, np.abs(fed[line]), 0.0))
+        excess = np.max([flow - allowed for flow in flows], axis=0)
+        for step in np.flatnonzero((excess > CURRENT_TOLERANCE_A) & applies):
             text = f"circuit {problem.circuits.ids[index]} is {excess[step]:.3f} A above its limit on line {line + 1}"
             faults.append(Fault(text=text, step=int(step), excess=float(excess[step])))
     return faults
 
 
-def _line_currents(problem: AllocationProblem, index: int, current_a: FloatArray) -> tuple[ComplexArray, ComplexArray]:
-    """Return the phasors in the three lines that feed a circuit: of everything, and of side loads alone."""
+def _line_currents(
+    problem: AllocationProblem, index: int, current_a: FloatArray, star_a: FloatArray
+) -> tuple[ComplexArray, ComplexArray]:
+    """Return the phasors in the three lines that feed a circuit: of everything, and of side loads alone.
+
+    ``star_a`` is what else hangs on each circuit, on all three phases alike, ``(n_circuit, n_step)``.
+    """
     turn = [cmath.rect(1.0, math.radians(angle)) for angle in (0.0, -120.0, 120.0)]
     sides = np.array([turn[k] * problem.circuits.side_load_a[index, k] for k in range(3)])
-    total = sides.copy()
+    total = sides + np.array([turn[k] * star_a[index] for k in range(3)])
     for evse in np.flatnonzero(problem.evses.circuit == index):
         phases = [int(k) for k in np.flatnonzero(problem.evses.on_phase[evse])]
         if problem.evses.line_to_line[evse]:
@@ -143,7 +165,7 @@ def _line_currents(problem: AllocationProblem, index: int, current_a: FloatArray
                 total[k] += current_a[evse] * turn[k]
     for child, parent in enumerate(problem.circuits.parents):
         if parent == index:
-            child_total, child_sides = _line_currents(problem, child, current_a)
+            child_total, child_sides = _line_currents(problem, child, current_a, star_a)
             total, sides = total + child_total, sides + child_sides
     ratio = problem.circuits.transformer_ratio[index]
     if ratio is not None:

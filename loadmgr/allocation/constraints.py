@@ -153,7 +153,7 @@ def _battery_per_kw(
 
 
 def _with_extra(own: NetworkRows, extra: list[ExtraRow]) -> NetworkRows:
-    """Return the rows with more of them; EVSEs below the new ones no longer feed back."""
+    """Return the rows with more of them; EVSEs below the new ones no longer feed back, batteries still do."""
     dense = np.array([item.coefficient for item in extra])
     dense[np.abs(dense) < 1e-12] = 0.0
     evse, row = np.nonzero(dense.T)
@@ -174,8 +174,8 @@ def _with_extra(own: NetworkRows, extra: list[ExtraRow]) -> NetworkRows:
         room=np.concatenate([own.room, np.maximum(room, 0.0)]),
         applies=np.concatenate([own.applies, applies]),
         overload=np.concatenate([own.overload, np.where(applies, np.maximum(-room, 0.0), 0.0)]),
-        room_back=np.concatenate([own.room_back, np.zeros_like(room)]),
-        battery_per_kw=np.concatenate([own.battery_per_kw, np.zeros((len(extra), own.battery_per_kw.shape[1]))]),
+        room_back=np.concatenate([own.room_back, np.array([item.room_back for item in extra])]),
+        battery_per_kw=np.concatenate([own.battery_per_kw, np.array([item.battery for item in extra])]),
         feeds_back=own.feeds_back & ~(dense != 0.0).any(axis=0),
     )
 

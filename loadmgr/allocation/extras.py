@@ -22,7 +22,6 @@ from loadmgr.allocation.columns import (
 from loadmgr.allocation.constraints import NetworkRows
 from loadmgr.allocation.money import StationaryBattery
 from loadmgr.allocation.objective import Weights
-from loadmgr.allocation.phasors import needs_phasors
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.windows import Windows
 
@@ -142,14 +141,12 @@ def battery_blocks(
         return []
     items, unit, step = problem.batteries, flow.unit, flow.step
     row = places.store[unit, step]
-    mixed = set(needs_phasors(problem))
-    usable = np.array([not mixed & set(problem.circuits.ancestry()[b.circuit]) for b in items])[unit]
     into = np.array([b.charge_efficiency_ratio for b in items])[unit] * flow.kwh
     out = flow.kwh / np.array([b.discharge_efficiency_ratio for b in items])[unit]
     wear = CYCLE_RATIO * weight.scale * flow.kwh
     price = weight.price_per_kwh[step] * flow.kwh
-    most_in = np.where(usable, np.array([b.max_charge_w for b in items])[unit] / 1000.0, 0.0)
-    most_out = np.where(usable, np.array([b.max_discharge_w for b in items])[unit] / 1000.0, 0.0)
+    most_in = np.array([b.max_charge_w for b in items])[unit] / 1000.0
+    most_out = np.array([b.max_discharge_w for b in items])[unit] / 1000.0
     # At a negative price both ways at once would pay; then it only charges.
     most_out = np.where(weight.price_per_kwh[step] >= 0.0, most_out, 0.0)
     last = step == problem.n_steps - 1

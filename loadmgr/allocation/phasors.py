@@ -7,7 +7,9 @@ Rules of this file:
    never unsafe, and less than 0.4 % (``1 - cos 5 degrees``) too careful. Lee et al. 2021 (doi:10.1109/TSG.2021.3074437)
    describe the constraint as a second-order cone; rows keep the program linear.
 2. Loads have unity power factor. Phase L1 is at 0 degrees, L2 at -120, L3 at +120.
-3. Feeding back is not planned below such rows: phasors of opposite signs would relieve each other on paper.
+3. Vehicles that feed back are not planned below such rows: phasors of opposite signs would relieve each other on paper.
+   A stationary battery is: alike on all phases it lies within 60 degrees of any load, and then loads and battery
+   together are never more than the greater of the two, so each has rows of its own.
 """
 
 import cmath
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadmgr.allocation.arrays import BoolArray, FloatArray
-from loadmgr.allocation.problem import AllocationProblem
+from loadmgr.allocation.problem import NOMINAL_VOLTAGE_V, AllocationProblem
 
 ComplexArray = NDArray[np.complex128]
 
@@ -34,7 +36,10 @@ _SAME_ANGLE_RAD = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExtraRow:
-    """One more row: what it limits, its coefficient for each EVSE, and what may flow in each step."""
+    """One more row: what it limits, its coefficient for each EVSE and battery (per kW), and what may flow in each step.
+
+    ``room_back`` is what batteries may feed back; side loads do not add to it, feed-in does.
+    """
 
     kind: str
     circuit: int
@@ -43,6 +48,8 @@ class ExtraRow:
     coefficient: FloatArray
     room: FloatArray
     applies: BoolArray
+    battery: FloatArray
+    room_back: FloatArray
 
 
 def needs_phasors(problem: AllocationProblem) -> list[int]:
@@ -71,12 +78,13 @@ def extra_rows(problem: AllocationProblem, side_a: FloatArray) -> list[ExtraRow]
     below = _below(problem)
     rows: list[ExtraRow] = []
     for circuit in needs_phasors(problem):
-        loads, sides = line_phasors(problem, circuit)
+        loads, sides, batteries = line_phasors(problem, circuit)
         for phase in range(3):
             applies = circuits.limit_a_applies[circuit, phase]
             if applies.any():
                 limit = (circuits.limit_a[circuit, phase], applies)
-                rows += _polygon("phase", circuit, phase + 1, limit=limit, loads=loads[:, phase], sides=sides[phase])
+                phasors = (loads[:, phase], sides[phase], batteries[:, phase])
+                rows += _polygon("phase", circuit, phase + 1, limit=limit, phasors=phasors)
     for circuit, limit_a in enumerate(circuits.neutral_limit_a):
         if limit_a is not None:
             loads = np.where(problem.evses.on_phase & ~problem.evses.line_to_line[:, None], UNIT, 0.0).sum(axis=1)
@@ -84,15 +92,22 @@ def extra_rows(problem: AllocationProblem, side_a: FloatArray) -> list[ExtraRow]
             sides = (UNIT[:, None] * side_a[circuit]).sum(axis=0)
             limit = (np.full(problem.n_steps, limit_a), np.ones(problem.n_steps, dtype=bool))
             loads = np.where(below[circuit], loads, 0.0)
-            rows += _polygon("neutral", circuit, None, limit=limit, loads=loads, sides=sides)
+            none = np.zeros(len(problem.batteries), dtype=np.complex128)
+            rows += _polygon("neutral", circuit, None, limit=limit, phasors=(loads, sides, none))
     for circuit, unbalance_a in enumerate(circuits.unbalance_a):
         if unbalance_a is not None:
             rows += _unbalance(problem, circuit, unbalance_a, below=below[circuit], side_a=side_a[circuit])
     return rows
 
 
-def line_phasors(problem: AllocationProblem, circuit: int) -> tuple[ComplexArray, ComplexArray]:
-    """Return the phasors of 1 A of each EVSE, ``(n_evse, 3)``, and of all side loads, ``(3, n_step)``, in each line.
+def line_phasors(problem: AllocationProblem, circuit: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+    """Return what adds up in each line of a circuit, as phasors.
+
+    Returns
+    -------
+    tuple
+        Of 1 A of each EVSE, ``(n_evse, 3)``, of all side loads, ``(3, n_step)``, and of 1 kW into each battery,
+        ``(n_battery, 3)``.
 
     Notes
     -----
@@ -101,6 +116,7 @@ def line_phasors(problem: AllocationProblem, circuit: int) -> tuple[ComplexArray
     evses, circuits = problem.evses, problem.circuits
     loads = np.zeros((problem.n_evses, 3), dtype=np.complex128)
     sides = np.zeros((3, problem.n_steps), dtype=np.complex128)
+    batteries = np.zeros((len(problem.batteries), 3), dtype=np.complex128)
     for at, chain in enumerate(circuits.ancestry()):
         if circuit not in chain:
             continue
@@ -111,9 +127,12 @@ def line_phasors(problem: AllocationProblem, circuit: int) -> tuple[ComplexArray
                 transform = (np.eye(3) - np.roll(np.eye(3), -1, axis=1)) / ratio @ transform
         mine = np.flatnonzero(evses.circuit == at)
         loads[mine] = np.array([_own_phasor(problem, int(i)) for i in mine]).reshape(-1, 3) @ transform.T
+        for place, battery in enumerate(problem.batteries):
+            if battery.circuit == at:
+                batteries[place] = transform @ UNIT * 1000.0 / (3.0 * NOMINAL_VOLTAGE_V)
         sides += transform @ (UNIT[:, None] * circuits.side_load_a[at])
     loads[np.abs(loads) < 1e-12] = 0.0
-    return loads, sides
+    return loads, sides, batteries
 
 
 def _own_phasor(problem: AllocationProblem, evse: int) -> ComplexArray:
@@ -133,12 +152,12 @@ def _polygon(
     phase: int | None,
     *,
     limit: tuple[FloatArray, BoolArray],
-    loads: ComplexArray,
-    sides: ComplexArray,
+    phasors: tuple[ComplexArray, ComplexArray, ComplexArray],
 ) -> Iterator[ExtraRow]:
-    """Yield the rows of ``|loads @ current + sides| <= limit``."""
+    """Yield the rows of ``|loads @ current + sides + batteries @ power| <= limit``."""
     limit_a, applies = limit
-    points = [*loads[np.abs(loads) > 0.0], *sides[np.abs(sides) > 1e-9]]
+    loads, sides, batteries = phasors
+    points = [*loads[np.abs(loads) > 0.0], *sides[np.abs(sides) > 1e-9], *batteries[np.abs(batteries) > 0.0]]
     angles = np.unique(np.round(np.angle(points), 9)) if points else np.zeros(1)
     start, width = _wedge(angles)
     count = max(1, math.ceil(width / CHORD_RAD - _SAME_ANGLE_RAD))
@@ -153,6 +172,9 @@ def _polygon(
             coefficient=np.real(loads * turn),
             room=limit_a * math.cos(chord / 2.0) - np.real(sides * turn),
             applies=applies,
+            # A battery that relieves a side of the polygon may stop doing so.
+            battery=np.maximum(np.real(batteries * turn), 0.0),
+            room_back=np.maximum(limit_a * math.cos(chord / 2.0) + np.minimum(np.real(sides * turn), 0.0), 0.0),
         )
 
 
@@ -185,6 +207,8 @@ def _unbalance(
                     coefficient=on_phase[:, phase] - on_phase[:, other],
                     room=unbalance_a - (side_a[phase] - side_a[other]),
                     applies=np.ones(problem.n_steps, dtype=bool),
+                    battery=np.zeros(len(problem.batteries)),
+                    room_back=np.zeros(problem.n_steps),
                 )
 
 

@@ -1,6 +1,6 @@
 """``loadmgr plan --plot``: what everybody draws, stacked on the building, under the limit; and the price below."""
 
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,10 @@ def plan_figure(
     locator = untyped.AutoDateLocator(tz=zone)
     below.xaxis.set_major_locator(locator)
     below.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator, tz=zone))
-    below.set_xlim(times[0], times[-1])
+    # A day's grid goes on after the last vehicle has left; an hour of nothing is enough to see that.
+    there = np.flatnonzero((problem.evses.presence_ratio > 0.0).any(axis=0) | (allocation.battery_w != 0.0).any(axis=0))
+    ends = times[int(there[-1]) + 1] + timedelta(hours=1) if there.size else times[-1]
+    below.set_xlim(times[0], min(ends, times[-1]))
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -198,6 +198,31 @@ def test_a_battery_charges_cheap_and_feeds_the_peak_hour() -> None:
     assert stored_wh.max() <= 6_001.0
 
 
+def test_a_battery_behind_a_transformer_works_within_its_lines() -> None:
+    """It charges as far as the primary lines bear it beside the vehicle, and feeds the dear hours."""
+    battery = BatteryAt(
+        id="store",
+        circuit="main",
+        max_charge_w=9_000.0,
+        max_discharge_w=9_000.0,
+        stored_wh=1_000.0,
+        capacity_wh=20_000.0,
+    )
+
+    allocation = _solve(
+        [{"phases": (1, 2), "line_to_line": True, "voltage_v": 400.0, "wanted_wh": 6_000.0, "max_a": 16.0}],
+        circuit={"limit_a": 6.0, "transformer_ratio": 3.0},
+        batteries=[battery],
+        import_price_per_kwh=np.where(np.arange(8) < 4, 0.1, 0.4),
+        site_load_w=9_000.0,
+    )
+
+    charged_wh = float(np.maximum(allocation.battery_w[0, :4], 0.0).sum()) / 4.0
+    assert 6_000.0 == pytest.approx(float(allocation.energy_wh[0]), rel=0.02)
+    assert 1_500.0 < charged_wh < 8_999.0
+    assert allocation.battery_w[0, 4:].min() < -1_500.0
+
+
 def test_a_vehicle_feeds_back_at_the_dear_hour_and_still_leaves_full() -> None:
     """V2G pays off the price difference, is bounded by its room, and the need is met at departure."""
     price = np.array([0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1])
