@@ -14,6 +14,7 @@ from loadmgr.sim.cluster import cluster_executor
 from loadmgr.sim.run import Simulation, SimulationOptions, run_plan
 from loadmgr.sim.session_table import SessionTable, read_sessions, read_table
 from loadmgr.sim.slots import SlotOptions
+from loadmgr.sim.sweep import drawn_sessions, span_of
 from loadmgr.sim.world_plan import WorldPlan, plan_world
 from loadmgr.site_file import SiteFile
 
@@ -75,6 +76,26 @@ def question(
     said = site_file.session_defaults
     slots = SlotOptions(stay_s=float(said.stay_s), need_wh=said.energy_wh)
     return Question(plan=plan, tariff=site_file.tariff, options=SimulationOptions(slots=slots), table=table)
+
+
+def drawn_question(site_file: SiteFile, kind: str, *, start: datetime | date | None, days: int, seed: int) -> Question:
+    """Return a world whose sessions are drawn; without a start it begins on the first Monday of March 2026.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind of sessions.
+    """
+    first = start.date() if isinstance(start, datetime) else start or date(2026, 3, 2)
+    records = drawn_sessions(kind, site_file.site, first_day=first, days=days, seed=seed)
+    begin, end = span_of(records, site_file.site.time_zone, first_day=first, days=days + 1)
+    said = site_file.session_defaults
+    return Question(
+        plan=plan_world(site_file, records, start=begin, until=end, seed=seed),
+        tariff=site_file.tariff,
+        options=SimulationOptions(slots=SlotOptions(stay_s=float(said.stay_s), need_wh=said.energy_wh)),
+        table=SessionTable(sessions=records),
+    )
 
 
 def run_strategies(

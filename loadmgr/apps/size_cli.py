@@ -10,7 +10,7 @@ from loadmgr.apps.simulate_cli import BadRows, moment, tell_bad_rows
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from loadmgr.sim.sizing import Sizing
+    from loadmgr.sim.sizing import ShadowPrice, Sizing
 
 FUSES_A = (16, 20, 25, 32, 35, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250)
 """Rated currents that can be bought (IEC 60269-1, IEC 60898-1) [A]."""
@@ -32,13 +32,20 @@ def size(  # noqa: PLR0913 - one parameter for each option
     surely: Annotated[bool, typer.Option("--surely", help="The interval's lower end has to reach the share.")] = False,
     start: Annotated[str | None, typer.Option(metavar="TIME", help="A date, or a time with zone.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="A date, or a time with zone.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides what sessions leave open about vehicles.")] = 0,
+    draw: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Draw sessions instead: workplace, apartment or hub.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="How many days are drawn.")] = 28,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what is drawn.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="So many spans, each drawn by its own seed.")] = 1,
     on_bad_rows: Annotated[BadRows, typer.Option(help="Bad rows of the session table.")] = BadRows.STOP,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Find the smallest grid connection that keeps a share of the promises, and what one ampere more is worth.
 
     Circuits below the connection and a contracted power stay as they are. Exit status 1 if no size is enough.
+    With several seeds the interval allows for the luck of each span; of a session table only what it leaves open about
+    vehicles is drawn.
 
     Examples: `loadmgr size garage --promise 98%`, `loadmgr size depot.yaml --sessions may.csv --promise 95% --surely`
     """
@@ -46,9 +53,9 @@ def size(  # noqa: PLR0913 - one parameter for each option
 
     from rich.console import Console
 
-    from loadmgr.apps.simulate_run import question
+    from loadmgr.apps.simulate_run import drawn_question, question
     from loadmgr.errors import InputError
-    from loadmgr.sim.sizing import size_connection
+    from loadmgr.sim.sizing import shadow_price, size_connection
     from loadmgr.sim.strategies import STRATEGIES, UNLIMITED
     from loadmgr.site_file import find_site, load_site
 
@@ -59,17 +66,26 @@ def size(  # noqa: PLR0913 - one parameter for each option
         raise typer.BadParameter(
             f"{strategy} is no strategy; there are {', '.join(STRATEGIES)}", param_hint="--strategy"
         )
-    asked = question(
-        load_site(find_site(site)),
-        sessions=sessions,
-        start=moment(start, hint="--start"),
-        until=moment(until, hint="--until"),
-        seed=seed,
-        skip_bad_rows=on_bad_rows is BadRows.SKIP,
-    )
+    if draw is not None and (sessions is not None or until is not None):
+        raise typer.BadParameter("drawn sessions have no table, and end after --days", param_hint="--draw")
+    site_file, begin, end = load_site(find_site(site)), moment(start, hint="--start"), moment(until, hint="--until")
+    several = [
+        question(
+            site_file,
+            sessions=sessions,
+            start=begin,
+            until=end,
+            seed=number,
+            skip_bad_rows=on_bad_rows is BadRows.SKIP,
+        )
+        if draw is None
+        else drawn_question(site_file, draw, start=begin, days=days, seed=number)
+        for number in range(seed, seed + seeds)
+    ]
+    asked = several[0]
     try:
         sizing = size_connection(
-            [asked.plan],
+            [one.plan for one in several],
             asked.tariff,
             promise_ratio=wanted,
             fuses_a=sorted(set(fuse or map(float, FUSES_A))),
@@ -77,15 +93,22 @@ def size(  # noqa: PLR0913 - one parameter for each option
             surely=surely,
             options=asked.options,
         )
+        chosen = sizing.chosen
+        worth = None if chosen is None else shadow_price(asked.plan, asked.tariff, fuse_a=chosen.fuse_a)
     except ValueError as error:
         raise InputError(f"{asked.plan.site.name}: {error}") from error
     if not any(tried.judged for tried in sizing.tried):
         raise InputError(f"{asked.plan.site.name}: no promise falls due within the span; make it longer")
     if as_json:
-        typer.echo(json.dumps(_document(sizing), indent=2))
+        typer.echo(json.dumps(_document(sizing, worth), indent=2))
     else:
         Console().print(_table(sizing, title=asked.plan.site.name, currency=asked.tariff.currency))
         typer.echo(_answer(sizing, wanted=wanted, currency=asked.tariff.currency))
+        if worth is not None:
+            typer.echo(
+                f"Shadow price of the fuse with everything known: {worth.money:,.2f} {asked.tariff.currency} and "
+                f"{worth.energy_wh / 1000.0:,.1f} kWh a year for one ampere."
+            )
     tell_bad_rows(asked.table)
     if sizing.chosen is None:
         raise typer.Exit(EXIT_NONE_IS_ENOUGH)
@@ -135,12 +158,14 @@ def _answer(sizing: "Sizing", *, wanted: float, currency: str) -> str:
     return f"{text}\nOne ampere more: {more_kwh:+,.1f} kWh and {more_cost:+,.2f} {currency} a year."
 
 
-def _document(sizing: "Sizing") -> dict[str, Any]:
+def _document(sizing: "Sizing", worth: "ShadowPrice | None") -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
         "chosen_a": None if sizing.chosen is None else sizing.chosen.fuse_a,
         "energy_per_a_year_wh": sizing.energy_per_a_year_wh,
         "cost_per_a_year": sizing.cost_per_a_year,
+        "shadow_price_per_a_year": None if worth is None else worth.money,
+        "shadow_energy_per_a_year_wh": None if worth is None else worth.energy_wh,
         "tried": [{**asdict(tried), "kept_ratio": tried.kept_ratio} for tried in sizing.tried],
     }

@@ -1,10 +1,12 @@
 """Results as tidy pandas frames: one observation a row, units in the names of columns, times with zone."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from loadmgr.model.bill import Bill
 from loadmgr.sim.run import Simulation
 
 if TYPE_CHECKING:
@@ -81,6 +83,15 @@ def price_frame(simulation: Simulation) -> "pd.DataFrame":
 
     values = prices(simulation.tariff, simulation.outcome.grid)
     return pd.DataFrame({"price_per_kwh": values}, index=_starts(simulation))
+
+
+def bill_frame(bill: Bill) -> "pd.DataFrame":
+    """Return a bill as a table: a row for each line, quantity times price is amount, and the sum below."""
+    import pandas as pd
+
+    rows = [dataclasses.asdict(line) for line in bill.lines]
+    total = {"kind": "", "month": "", "name": "total", "unit": "", "amount": bill.total}
+    return pd.DataFrame([*rows, total]).rename(columns={"amount": f"amount_{bill.currency.lower()}"}).round(4)
 
 
 def comparison_frame(simulations: list[Simulation]) -> "pd.DataFrame":

@@ -8,6 +8,7 @@ import numpy as np
 
 from loadmgr.allocation import (
     AllocationOptions,
+    AllocationProblem,
     Allocator,
     ChargingRequest,
     DemandCharge,
@@ -283,6 +284,44 @@ def _request(
     )
 
 
+def whole_run_problem(
+    network: SlotNetwork, grid: TimeGrid, known: Outlook, *, visits: tuple[Visit, ...], bank: BatteryBank
+) -> AllocationProblem:
+    """Return the problem of a whole run with every arrival, departure and energy known; see :class:`Optimum`."""
+    requests = [
+        replace(
+            _request(
+                visit,
+                network.site.evse_by_id[visit.evse.id],
+                voltage_v=network.site.voltage_v,
+                wanted_wh=visit.asked_wh,
+                delivered_wh=0.0,
+                departure=grid.start + timedelta(seconds=min(visit.departure_s, visit.promised_s)),
+                full_wh=None,
+            ),
+            id=visit.session_id,
+            arrival=grid.start + timedelta(seconds=visit.arrival_s),
+            min_a=0.0,
+        )
+        for visit in visits
+    ]
+    charges = [DemandCharge(price_per_kw=price, window_s=window_s) for price, window_s in known.demand]
+    money = build_money(
+        grid,
+        import_price_per_kwh=known.price_per_kwh,
+        export_price_per_kwh=known.export_per_kwh,
+        site_load_w=known.background_w,
+        demand_charges=charges,
+    )
+    return build_problem(
+        grid,
+        circuits=network.circuits(network.side_load_a),
+        requests=requests,
+        money=money,
+        batteries=[battery_at(battery) for battery in bank.batteries],
+    )
+
+
 class Optimum:
     """One plan for the whole run, with every arrival, departure and energy known before.
 
@@ -303,38 +342,7 @@ class Optimum:
     ) -> None:
         self._bank = bank
         self._offsets_s = grid.offsets_s
-        requests = [
-            replace(
-                _request(
-                    visit,
-                    network.site.evse_by_id[visit.evse.id],
-                    voltage_v=network.site.voltage_v,
-                    wanted_wh=visit.asked_wh,
-                    delivered_wh=0.0,
-                    departure=grid.start + timedelta(seconds=min(visit.departure_s, visit.promised_s)),
-                    full_wh=None,
-                ),
-                id=visit.session_id,
-                arrival=grid.start + timedelta(seconds=visit.arrival_s),
-                min_a=0.0,
-            )
-            for visit in visits
-        ]
-        charges = [DemandCharge(price_per_kw=price, window_s=window_s) for price, window_s in known.demand]
-        money = build_money(
-            grid,
-            import_price_per_kwh=known.price_per_kwh,
-            export_price_per_kwh=known.export_per_kwh,
-            site_load_w=known.background_w,
-            demand_charges=charges,
-        )
-        problem = build_problem(
-            grid,
-            circuits=network.circuits(network.side_load_a),
-            requests=requests,
-            money=money,
-            batteries=[battery_at(battery) for battery in bank.batteries],
-        )
+        problem = whole_run_problem(network, grid, known, visits=visits, bank=bank)
         best = allocate(problem, options=AllocationOptions(command_steps=1, milp_evses=0))
         self._planned_a, self._battery_w = best.planned_a, best.battery_w
         self._row_of: dict[SessionId, int] = {visit.session_id: row for row, visit in enumerate(visits)}

@@ -143,7 +143,7 @@ def run_plan(
         return _run_controller(plan, tariff, options)
     if options.fidelity != "fast":
         raise ValueError(f"fidelity {options.fidelity} is for the strategy controller, got strategy {strategy}")
-    grid = _grid(plan, options.slots.step_s)
+    grid = slot_grid(plan, options.slots.step_s)
     marks_s = tuple(float(offset_s) for offset_s in grid.offsets_s)
     flat = replace(plan, site=with_cabinet_circuits(plan.site))
     network, bank = SlotNetwork(flat, grid), BatteryBank(plan.site.batteries)
@@ -219,6 +219,7 @@ def _decider(
     return Program(network, grid, known, horizon=options.horizon, bank=bank)
 
 
-def _grid(plan: WorldPlan, step_s: int) -> TimeGrid:
+def slot_grid(plan: WorldPlan, step_s: int) -> TimeGrid:
+    """Return the steps of a plan, the last one shorter where it does not fit."""
     marks = [*range(0, int(plan.seconds), step_s), int(plan.seconds)]
     return TimeGrid(plan.start, tuple(end - begin for begin, end in pairwise(marks)))

@@ -4,9 +4,12 @@ Rules kept here
 ---------------
 1. Sizes are tried by bisection: a bigger connection is taken to keep no fewer promises. The two sizes around the answer
    are always tried, whatever was skipped.
-2. What was seen is a sample: the share comes with the interval of Wilson (1927, doi:10.1080/01621459.1927.10502953),
-   and it is its lower end that has to reach the target where ``surely`` is asked for.
-3. One more ampere is worth what it changes over a year, in money and in energy: two runs, not a multiplier.
+2. What was seen is a sample: the share comes with the interval of Wilson (1927, doi:10.1080/01621459.1927.10502953).
+   Promises of one span share its luck, so with several spans the interval is at least as wide as the spread between
+   them says (ratio estimator, Cochran, "Sampling Techniques", 1977, section 2.11). It is its lower end that has to
+   reach the target where ``surely`` is asked for.
+3. One more ampere is worth what it changes over a year, in money and in energy: between two sizes by two runs, at one
+   size by the duals of the linear program that knows everything before.
 """
 
 import math
@@ -15,9 +18,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 
+from loadmgr.allocation.constraints import network_rows
+from loadmgr.allocation.explain import marginal_values
+from loadmgr.allocation.objective import weights
+from loadmgr.allocation.program import build_program
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Circuit
-from loadmgr.sim.run import SimulationOptions, run_plan
+from loadmgr.sim.battery_bank import BatteryBank
+from loadmgr.sim.outcome import background_w
+from loadmgr.sim.program_strategy import outlook, whole_run_problem
+from loadmgr.sim.run import SimulationOptions, run_plan, slot_grid
+from loadmgr.sim.slot_network import SlotNetwork, with_cabinet_circuits
 from loadmgr.sim.world_plan import WorldPlan
 
 YEAR = timedelta(days=365)
@@ -89,6 +100,89 @@ def wilson_interval(kept: int, judged: int, *, quantile: float = TWO_SIDED_95) -
     middle = share + square / (2 * judged)
     spread = quantile * math.sqrt(share * (1.0 - share) / judged + square / (4.0 * judged * judged))
     return max(0.0, (middle - spread) / (1.0 + square / judged)), min(1.0, (middle + spread) / (1.0 + square / judged))
+
+
+def share_interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    """Return the interval of 95 % of a share that was seen in several spans.
+
+    Parameters
+    ----------
+    counts : sequence of (kept, judged)
+        One pair for each span.
+
+    Examples
+    --------
+    >>> alone, apart = share_interval([(90, 100)]), share_interval([(50, 50), (40, 50)])
+    >>> apart[0] < alone[0]
+    True
+    """
+    kept, judged = sum(k for k, _ in counts), sum(j for _, j in counts)
+    low, high = wilson_interval(kept, judged)
+    if len(counts) < 2 or judged == 0:
+        return low, high
+    share, mean = kept / judged, judged / len(counts)
+    residual = math.fsum((k - share * j) ** 2 for k, j in counts) / (len(counts) - 1)
+    spread = _student_95(len(counts) - 1) * math.sqrt(residual / len(counts)) / mean
+    return max(0.0, min(low, share - spread)), min(1.0, max(high, share + spread))
+
+
+def _student_95(freedom: int) -> float:
+    """Return the two-sided quantile of Student's t of 95 %, by Cornish and Fisher beyond the first four."""
+    exact = (12.7062, 4.3027, 3.1824, 2.7764)
+    if freedom <= len(exact):
+        return exact[freedom - 1]
+    z = TWO_SIDED_95
+    return z + (z**3 + z) / (4.0 * freedom) + (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / (96.0 * freedom**2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowPrice:
+    """What one ampere more on each phase of the grid connection is worth over a year, at one size.
+
+    Parameters
+    ----------
+    money : float
+        What it saves of the bill, in the tariff's currency.
+    energy_wh : float
+        What it brings to sessions that go short [Wh].
+    """
+
+    money: float
+    energy_wh: float
+
+
+def shadow_price(plan: WorldPlan, tariff: Tariff, *, fuse_a: float | None = None, step_s: int = 900) -> ShadowPrice:
+    """Return the shadow price of the grid connection: its duals in the program that knows the whole span, over a year.
+
+    Parameters
+    ----------
+    plan : WorldPlan
+    tariff : Tariff
+    fuse_a : float, optional
+        Limit per phase [A]; ``None`` as the site has it.
+    step_s : int
+        Length of a step [s].
+
+    Raises
+    ------
+    ValueError
+        If the tariff has no price for a part of the span.
+    """
+    sized = plan if fuse_a is None else with_fuse(plan, fuse_a)
+    flat = replace(sized, site=with_cabinet_circuits(sized.site))
+    grid = slot_grid(flat, step_s)
+    network = SlotNetwork(flat, grid)
+    known = outlook(tariff, grid, background_w=background_w(flat, grid))
+    visits = flat.arrivals.visits
+    problem = whole_run_problem(network, grid, known, visits=visits, bank=BatteryBank(flat.site.batteries))
+    rows = network_rows(problem)
+    values = marginal_values(problem, rows, build_program(problem, rows, weights(problem)))
+    root = next(index for index, circuit in enumerate(flat.site.circuits) if circuit.id == flat.site.root.id)
+    phases = [row for row, name in enumerate(rows.names) if name.circuit == root and name.phase is not None]
+    years = plan.seconds / YEAR.total_seconds()
+    return ShadowPrice(
+        money=float(values.money[phases].sum()) / years, energy_wh=float(values.short_wh[phases].sum()) / years
+    )
 
 
 def with_fuse(plan: WorldPlan, fuse_a: float) -> WorldPlan:
@@ -166,18 +260,17 @@ def size_connection(
 def _try(
     plans: Sequence[WorldPlan], tariff: Tariff, *, fuse_a: float, strategy: str, options: SimulationOptions
 ) -> SizeTried:
-    kept, judged, energies_wh, costs = 0, 0, [], []
+    counts, energies_wh, costs = [], [], []
     for plan in plans:
         figures = run_plan(with_fuse(plan, fuse_a), tariff, strategy=strategy, options=options).report().figures()
-        kept += int(figures["promises_kept"])
-        judged += int(figures["promises_total"])
+        counts.append((int(figures["promises_kept"]), int(figures["promises_total"])))
         energies_wh.append(float(figures["energy_delivered_wh"]))
         costs.append(float(figures["cost"]))
-    low_ratio, high_ratio = wilson_interval(kept, judged)
+    low_ratio, high_ratio = share_interval(counts)
     return SizeTried(
         fuse_a=fuse_a,
-        kept=kept,
-        judged=judged,
+        kept=sum(kept for kept, _ in counts),
+        judged=sum(judged for _, judged in counts),
         low_ratio=low_ratio,
         high_ratio=high_ratio,
         energy_wh=math.fsum(energies_wh),

@@ -160,7 +160,7 @@ def _world(
     if sessions.startswith("draw:"):
         assert first is not None
         assert days is not None
-        records = _drawn(sessions[5:], site_file.site, first_day=first, days=days, seed=seed)
+        records = drawn_sessions(sessions[5:], site_file.site, first_day=first, days=days, seed=seed)
     else:
         path = Path(sessions) if sessions else None if site_file.demo is None else site_file.demo.sessions
         if path is None:
@@ -194,7 +194,16 @@ def span_of(
     return datetime.combine(first, time(), tzinfo=zone), datetime.combine(end, time(), tzinfo=zone)
 
 
-def _drawn(kind: str, site: Site, *, first_day: date, days: int, seed: int) -> tuple[SessionRecord, ...]:
+def drawn_sessions(kind: str, site: Site, *, first_day: date, days: int, seed: int) -> tuple[SessionRecord, ...]:
+    """Return sessions for all EVSEs of a site, drawn by a seed.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind.
+    """
+    if kind not in DRAWN:
+        raise InputError(f"sessions can be drawn for {', '.join(DRAWN)}, got {kind}")
     rng = np.random.default_rng([seed, 7])
     count, zone = len(site.evses), site.time_zone
     if kind == "hub":

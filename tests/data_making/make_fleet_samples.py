@@ -51,7 +51,7 @@ def make_home() -> None:
         for _ in range(times):
             begin = int(rng.integers(7)) * 96 + int(rng.uniform(earliest, latest) * 4.0)
             currents_a[phase, begin : begin + length] += power_w / 230.0
-    currents_a = np.minimum(currents_a, 20.0)
+    currents_a = np.minimum(currents_a, 16.0)
     write_load("home_household.csv", base, currents_a, time_zone=BRUSSELS)
     zone, sessions = ZoneInfo(BRUSSELS), []
     for day in range(28):

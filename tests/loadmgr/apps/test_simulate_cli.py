@@ -145,3 +145,19 @@ def test_no_size_that_is_enough_is_exit_status_1() -> None:
 def test_a_span_in_which_no_promise_falls_due_cannot_size_anything() -> None:
     with pytest.raises(InputError, match="no promise falls due"):
         loadmgr("size", "garage", *DAY)
+
+
+def test_a_size_over_several_seeds_has_a_wider_interval_and_a_shadow_price() -> None:
+    asked = ("size", "garage", "--draw", "apartment", "--days", "3", "--fuse", "40", "--fuse", "63", "--promise", "50%")
+    document = json.loads(loadmgr(*asked, "--seeds", "2", "--json").stdout)
+
+    assert 40.0 == document["chosen_a"]
+    assert document["shadow_energy_per_a_year_wh"] >= 0.0
+    assert "Shadow price of the fuse" in loadmgr(*asked).stdout
+
+
+def test_drawn_sessions_and_a_table_do_not_go_together() -> None:
+    ended = loadmgr("size", "garage", "--draw", "apartment", "--sessions", str(WEEK))
+
+    assert 2 == ended.exit_code
+    assert "drawn sessions have no table" in ended.stderr

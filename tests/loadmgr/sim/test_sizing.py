@@ -6,7 +6,7 @@ import pytest
 
 from loadmgr.sim.arrivals import plan_arrivals
 from loadmgr.sim.run import SimulationOptions, run_plan
-from loadmgr.sim.sizing import size_connection, wilson_interval, with_fuse
+from loadmgr.sim.sizing import shadow_price, share_interval, size_connection, wilson_interval, with_fuse
 from loadmgr.sim.world_plan import WorldPlan
 from tests.loadmgr.sim.sim_yard import START, TARIFF, drawn_sessions, yard
 
@@ -78,3 +78,30 @@ def test_interval_narrows_with_the_sample():
 def test_impossible_questions_are_refused(promise_ratio: float, fuses_a: list[float]):
     with pytest.raises(ValueError, match=r"promise_ratio|fuses_a"):
         size_connection(plans(), TARIFF, promise_ratio=promise_ratio, fuses_a=fuses_a)
+
+
+def test_an_interval_over_spans_is_no_narrower_than_one_that_takes_promises_for_independent():
+    together, apart = share_interval([(90, 100)]), share_interval([(50, 50), (40, 50)])
+
+    assert together == wilson_interval(90, 100)
+    assert apart[0] <= together[0]
+    assert apart[1] >= together[1]
+    assert share_interval([(0, 0), (0, 0)]) == (0.0, 1.0)
+
+
+def test_the_shadow_price_falls_to_nothing_where_nobody_goes_short():
+    small, big = (shadow_price(plans()[0], TARIFF, fuse_a=fuse_a) for fuse_a in (16.0, 400.0))
+
+    assert small.energy_wh > 0.0
+    assert (big.money, big.energy_wh) == (0.0, 0.0)
+
+
+def test_the_shadow_price_is_what_one_ampere_more_brings():
+    plan, year = plans()[0], 365.0
+    less, more = (
+        run_plan(with_fuse(plan, fuse_a), TARIFF, strategy="optimum", options=SimulationOptions())
+        for fuse_a in (20.0, 20.1)
+    )
+    gained_wh = sum(more.outcome.charged_wh) - sum(less.outcome.charged_wh)
+
+    assert shadow_price(plan, TARIFF, fuse_a=20.0).energy_wh == pytest.approx(gained_wh / 0.1 * year, rel=0.05)
