@@ -201,7 +201,7 @@ class SiteController:
     def _set_up(self, now: datetime) -> Iterable[Step]:
         next_id = self._next_id
         for station in self._state.stations.values():
-            for step in next_steps(self._state, station, now=now, first_id=next_id):
+            for step in next_steps(self._state, station, settings=self._settings, now=now, first_id=next_id):
                 next_id = step[0].id + 1
                 yield step
 

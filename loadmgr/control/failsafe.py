@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from loadmgr.composite.snapshot import InstalledProfile
+from loadmgr.control.budget import may_write_maximum
 from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, ReadForeign, SetProfile, Urgency
 from loadmgr.control.holding import FailSafeStage
 from loadmgr.control.pending import Purpose
 from loadmgr.control.profiles import failsafe_profile, maximum_profile, rate_unit
+from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.model.ids import EvseId
 from loadmgr.model.profile import OcppVersion, ProfilePurpose
@@ -35,7 +37,9 @@ SETTING_UP = frozenset(
 Step = tuple[Command, Purpose, EvseId | None]
 
 
-def next_steps(state: SiteState, station: StationRecord, *, now: datetime, first_id: int) -> Iterator[Step]:
+def next_steps(
+    state: SiteState, station: StationRecord, *, settings: ControlSettings, now: datetime, first_id: int
+) -> Iterator[Step]:
     """Yield what is to be sent to a station now to set it up; nothing while an earlier step is unanswered."""
     if not station.connected or not _may_speak(station, now):
         return
@@ -43,7 +47,7 @@ def next_steps(state: SiteState, station: StationRecord, *, now: datetime, first
         return
     if station.retry_at is not None and now < station.retry_at:
         return
-    yield from _steps(state, station, first_id, now)
+    yield from _steps(state, station, first_id, settings=settings, now=now)
 
 
 def standing_profiles(state: SiteState, station: StationRecord) -> tuple[InstalledProfile, ...]:
@@ -67,7 +71,9 @@ def _may_speak(station: StationRecord, now: datetime) -> bool:
     return until is None or now >= until
 
 
-def _steps(state: SiteState, station: StationRecord, first_id: int, now: datetime) -> Iterator[Step]:
+def _steps(
+    state: SiteState, station: StationRecord, first_id: int, *, settings: ControlSettings, now: datetime
+) -> Iterator[Step]:
     name = station.station.id
     if not station.capabilities_asked:
         station.capabilities_asked = True
@@ -94,7 +100,8 @@ def _steps(state: SiteState, station: StationRecord, first_id: int, now: datetim
         yield _failsafe_step(state, record, station, first_id + offset)
     if missing:
         return
-    if not station.maximum_asked and _takes_maximum(station):
+    takes = _takes_maximum(station) and may_write_maximum(state, station, settings, now)
+    if not station.maximum_asked and takes:
         station.maximum_asked = True
         profile = maximum_profile(state, station)
         station.maximum_writes.append(now)

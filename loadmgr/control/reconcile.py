@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from loadmgr.control.assumption import limit_now_a
+from loadmgr.control.budget import has_to_wait
 from loadmgr.control.circuits import LoadBook
 from loadmgr.control.command import TriggerReading, Urgency
 from loadmgr.control.failsafe import Step
@@ -28,11 +29,6 @@ from loadmgr.model.ids import EvseId
 from loadmgr.model.profile import ProfilePurpose
 from loadmgr.model.topology import FailSafeStrategy
 from loadmgr.model.units import CURRENT_TOLERANCE_A, floor_to_step
-
-DAY_S = 86_400
-
-PACE_FACTOR = 2.0
-"""How far apart the last writes of a day's budget are, in shares of what an even spacing would be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,26 +147,13 @@ def _is_due(state: SiteState, wish: Wish, *, safety: bool, settings: ControlSett
     order = order_of(record, now)
     ordered = order is not None and not (record.writes and record.writes[-1] >= order.at)
     stops = wish.target_a < record.evse.min_a <= wish.held_a
-    return safety or stops or ordered or (falls_by >= settings.change_a and not _has_to_wait(record, settings, now))
+    return (
+        safety or stops or ordered or (falls_by >= settings.change_a and not has_to_wait(state, record, settings, now))
+    )
 
 
 def _in_doubt(record: EvseRecord) -> bool:
     return any(d.installed.profile.purpose is ProfilePurpose.TX for d in record.holding.doubtful)
-
-
-def _has_to_wait(record: EvseRecord, settings: ControlSettings, now: datetime) -> bool:
-    """Return whether a change that safety does not ask for has to wait, so that the day's budget of writes lasts.
-
-    The wait grows with the square of what is spent: the first changes are free, and the last are far apart. So nobody
-    is left for hours with a limit that was right when the budget ran out.
-    """
-    while record.writes and (now - record.writes[0]).total_seconds() > DAY_S:
-        record.writes.popleft()
-    spent_ratio = len(record.writes) / settings.tx_writes_per_day
-    if spent_ratio >= 1.0:
-        return True
-    pace_s = PACE_FACTOR * spent_ratio**2 * DAY_S / settings.tx_writes_per_day
-    return bool(record.writes) and (now - record.writes[-1]).total_seconds() < pace_s
 
 
 def _granted_a(
@@ -186,7 +169,7 @@ def _granted_a(
     if row is not None and unsettled and not starts:
         return None  # more will fit when the reductions under way have settled: one write instead of two
     small = current - wish.held_a < settings.change_a
-    if not starts and (small or _has_to_wait(record, settings, now)):
+    if not starts and (small or has_to_wait(state, record, settings, now)):
         return None
     return current
 

@@ -40,8 +40,9 @@ class ControlSettings:
         How long to wait before a limit that was refused, lost or ignored is sent again [s].
     quarantine_s : int
         How long an EVSE that had to be paused or taken out of service stays so before it is tried again [s].
-    tx_writes_per_day : int
-        Budget of transaction profiles per EVSE and day, which changes that safety does not ask for keep to.
+    tx_writes_per_day, maximum_writes_per_day : int
+        Budgets of transaction profiles per EVSE and day, and of station maxima per station and day, which changes that
+        safety does not ask for keep to.
     allocation : AllocationOptions
     """
 
@@ -67,6 +68,7 @@ class ControlSettings:
     resend_s: int = 30
     quarantine_s: int = 1800
     tx_writes_per_day: int = 40
+    maximum_writes_per_day: int = 10
     allocation: AllocationOptions = field(default_factory=lambda: AllocationOptions(milp_evses=0))
 
     def __post_init__(self) -> None:

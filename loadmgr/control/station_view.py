@@ -9,9 +9,6 @@ from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 
 DAY = timedelta(days=1)
 
-MAXIMUM_WRITES_PER_DAY = 10
-"""Station maxima that a day is meant to need."""
-
 
 def station_view(state: SiteState, record: StationRecord, *, settings: ControlSettings, now: datetime) -> StationView:
     """Return a station as it stands."""
@@ -34,7 +31,7 @@ def station_view(state: SiteState, record: StationRecord, *, settings: ControlSe
         keeps_profiles=station.keeps_profiles.value,
         zero_ok=station.zero_ok.value,
         evses=tuple(_obedience(e) for e in evses),
-        writes=(*writes, WritesView(evse=None, written=maxima, budget=MAXIMUM_WRITES_PER_DAY)),
+        writes=(*writes, WritesView(evse=None, written=maxima, budget=settings.maximum_writes_per_day)),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadmgr.site_file import find_site
+from loadmgr.site_file import find_site, site_names
 
 
 def loadmgr(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +27,7 @@ def verified(verifier: Path, certificate: Path) -> int:
     return subprocess.run(isolated, capture_output=True, timeout=60, check=False).returncode
 
 
-@pytest.mark.parametrize("sample", ["garage", "workplace"])
+@pytest.mark.parametrize("sample", site_names())
 def test_the_proof_of_a_sample_is_verified_by_a_script_of_the_standard_library(
     sample: str, tmp_path: Path, verifier: Path
 ) -> None:

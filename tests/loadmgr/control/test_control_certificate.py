@@ -23,7 +23,7 @@ from loadmgr.model.topology import (
     Station,
     Trust,
 )
-from loadmgr.site_file import find_site, load_site
+from loadmgr.site_file import find_site, load_site, site_names
 
 SCRIPT = Path(verifier.__file__)
 
@@ -53,7 +53,7 @@ def garage(strategy: FailSafeStrategy, *, fallback_a: float = 0.0, keeps: Trust 
     )
 
 
-@pytest.mark.parametrize("name", ["garage", "workplace"])
+@pytest.mark.parametrize("name", site_names())
 def test_the_sample_sites_are_proven_and_verified(name):
     certificate = build_certificate(load_site(find_site(name)).site)
 
