@@ -45,13 +45,17 @@ def serve(  # noqa: PLR0913 - the options of a command
     ] = False,
     rate: Annotated[float, typer.Option(min=0.1, help="Requests a second that each token may make.")] = 50.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that compute. [default: each core]")] = None,
+    control: Annotated[
+        bool,
+        typer.Option("--control", help="Control the sites: their stations are behind a CSMS that carries commands."),
+    ] = False,
     json_log: Annotated[bool, typer.Option("--json-log", help="Write the log as JSON, a line for each event.")] = False,
 ) -> None:
     """Answer HTTP: POST /v1/schedule gives charging profiles for a site as it stands; see /openapi.json.
 
     Examples: `loadmgr serve my-site.yaml`, `loadmgr serve --open`, `loadmgr serve --database service.db`
     """
-    from loadmgr.apps.service.running import Listening, run_service
+    from loadmgr.apps.service.running import Listening, Working, run_service
 
     listening = Listening(
         host=host,
@@ -62,9 +66,8 @@ def serve(  # noqa: PLR0913 - the options of a command
         plain_http=plain_http,
         is_open=is_open,
     )
-    run_service(
-        named_sites(sites or []), listening, database=database, rate_per_s=rate, workers=workers, json_log=json_log
-    )
+    working = Working(database=database, rate_per_s=rate, workers=workers, json_log=json_log, control=control)
+    run_service(named_sites(sites or []), listening, working)
 
 
 def named_sites(given: list[str]) -> "dict[str, SiteFile]":

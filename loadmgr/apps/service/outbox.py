@@ -80,8 +80,8 @@ class Outbox:
         ConnectionLost
             If too many wait already, or nothing is sent any more.
         """
-        if self._closed:
-            raise ConnectionLost("the controller stops")
+        if self._closed or not self._may_send():
+            raise ConnectionLost("the controller stops" if self._closed else "this worker does not hold the site")
         if len(self._waiting) >= MOST_WAITING:
             raise ConnectionLost(f"{MOST_WAITING} messages wait already: nobody fetches them")
         for older in [o for o in self._waiting.values() if slot is not None and o.slot == slot]:

@@ -1,8 +1,11 @@
 """``loadmgr serve`` behind its command: a real clock, a listening socket, the log."""
 
+import asyncio
 import ipaddress
 import logging
 import os
+import secrets
+import socket
 import ssl
 import sys
 from collections.abc import Mapping
@@ -15,14 +18,20 @@ from fastapi import FastAPI
 from rich.console import Console
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from loadmgr.apps.places import state_folder
 from loadmgr.apps.service.app import create_app
+from loadmgr.apps.service.hosting import Hosting
 from loadmgr.apps.service.json_log import JsonLines
+from loadmgr.apps.service.leases import LeaseBook
 from loadmgr.apps.service.rates import Rate
 from loadmgr.apps.service.service import Service, build_service
 from loadmgr.apps.service.tables import IN_MEMORY
 from loadmgr.apps.service.tokens import Role
+from loadmgr.apps.serving import stop
 from loadmgr.errors import InputError
 from loadmgr.site_file import SiteFile
+from loadmgr.store.database import is_url
+from ocpp_link.transport import SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +58,26 @@ class Listening:
         return "http" if self.tls_cert is None else "https"
 
 
-def run_service(
-    sites: Mapping[str, SiteFile],
-    listening: Listening,
-    *,
-    database: str | None,
-    rate_per_s: float,
-    workers: int | None,
-    json_log: bool,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """What a service does and remembers.
+
+    Parameters
+    ----------
+    database : str, optional
+        A file or a ``postgresql://`` URL; with the latter several workers share sites by leases.
+    control : bool
+        Its sites are under control, instead of being known by name alone.
+    """
+
+    database: str | None = None
+    rate_per_s: float = 50.0
+    workers: int | None = None
+    json_log: bool = False
+    control: bool = False
+
+
+def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Working) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises
@@ -70,16 +90,54 @@ def run_service(
         If the port or a certificate cannot be opened.
     """
     check_listening(listening)
-    set_up_log(as_json=json_log)
-    rate = Rate(per_s=rate_per_s, burst=max(1, round(rate_per_s * 4)))
+    set_up_log(as_json=working.json_log)
+    rate = Rate(per_s=working.rate_per_s, burst=max(1, round(working.rate_per_s * 4)))
     service = build_service(
-        sites, now=now_utc, database=database or IN_MEMORY, is_open=listening.is_open, rate=rate, workers=workers
+        sites,
+        now=now_utc,
+        database=working.database or IN_MEMORY,
+        is_open=listening.is_open,
+        rate=rate,
+        workers=working.workers,
+        to_control=sites if working.control else (),
     )
-    _say_hello(service, listening, lasting=database is not None)
+    _say_hello(service, listening, lasting=working.database is not None)
     try:
-        uvicorn.Server(server_config(create_app(service), listening)).run()
+        asyncio.run(_serve(service, sites, listening, working))
     finally:
         service.close()
+
+
+async def _serve(service: Service, sites: Mapping[str, SiteFile], listening: Listening, working: Working) -> None:
+    server = uvicorn.Server(server_config(create_app(service), listening))
+    if not working.control:
+        await server.serve()
+        return
+    hosting = asyncio.create_task(hosting_of(service, sites, working.database).run())
+    try:
+        await server.serve()
+    finally:
+        await stop(hosting)
+
+
+def hosting_of(service: Service, sites: Mapping[str, SiteFile], database: str | None) -> Hosting:
+    """Return what keeps sites under control: with PostgreSQL by leases, and with any database with journals."""
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = database is not None and is_url(database)
+    holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+    def journal(name: str) -> str:
+        return str(database) if shared else f"{database}.{name}.journal"
+
+    return Hosting(
+        service,
+        sites,
+        clock=SystemClock(),
+        state_folder=folder,
+        journals=None if database is None else journal,
+        leases=LeaseBook(service.tables, holder=holder) if shared else None,
+    )
 
 
 def check_listening(listening: Listening) -> None:

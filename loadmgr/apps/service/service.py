@@ -1,6 +1,6 @@
 """Everything that the service consists of, put together once and handed to its routes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,6 +35,7 @@ class Service:
     hosted: dict[str, HostedSite] = field(default_factory=dict)
     journals: dict[str, str] = field(default_factory=dict)
     fences: dict[str, int] = field(default_factory=dict)
+    to_control: frozenset[str] = frozenset()
 
     def fence_of(self, site: str) -> int | None:
         """Return the fencing token under which this process controls a site; ``None`` where nobody else could."""
@@ -58,6 +59,7 @@ def build_service(
     is_open: bool = False,
     rate: Rate = USUAL_RATE,
     workers: int | None = None,
+    to_control: Iterable[str] = (),
 ) -> Service:
     """Return a service.
 
@@ -73,6 +75,8 @@ def build_service(
         Nobody needs a token; for the loopback address alone.
     workers : int, optional
         Threads that compute; ``None`` is one for each core.
+    to_control : iterable of str
+        Sites that this worker, or another one, has under control.
 
     Raises
     ------
@@ -91,4 +95,5 @@ def build_service(
         audit=Audit(tables, now=now),
         shelf=shelf,
         engine=Engine(shelf, workers=workers),
+        to_control=frozenset(to_control),
     )

@@ -81,9 +81,9 @@ async def site_of(service: Service, request: Request, name: str, role: Role) -> 
     """
     await service.gate.admit(request, role, site=name)
     found = service.hosted.get(name)
-    if found is None:
+    if found is None and name not in service.to_control:
         raise Refused(404, "no-such-site", f"there is no site {name[:80]!r}")
-    if not found.running:
+    if found is None or not found.running:
         headers = {"Retry-After": "2"}
         raise Refused(409, "controlled-elsewhere", "another worker controls this site now", headers=headers)
     return found

@@ -29,6 +29,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
             status BIGINT NOT NULL, detail TEXT)""",
         "CREATE INDEX service_audit_at ON service_audit (at_us)",
     ),
+    (
+        """CREATE TABLE service_lease (
+            site TEXT PRIMARY KEY, holder TEXT NOT NULL, fence BIGINT NOT NULL, until_us BIGINT NOT NULL)""",
+        "CREATE TABLE service_webhook (site TEXT PRIMARY KEY, url TEXT NOT NULL, secret TEXT NOT NULL)",
+    ),
 )
 """Statements that lead from one version to the next; a step that was released is never edited."""
 
