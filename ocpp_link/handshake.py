@@ -101,6 +101,27 @@ def _segments(path: str) -> list[str]:
     return [part for part in path.split("?")[0].split("/") if part]
 
 
+def knock_of(identity: str, request: Request, socket: WebSocket) -> Knock:
+    """Return how a station knocks: who it says it is, and what it shows."""
+    authorization = request.headers.get_all("Authorization")
+    return Knock(
+        identity=identity,
+        secure=socket.tls is not None,
+        authorization=authorization[0] if authorization else None,
+        certificate=socket.tls.getpeercert() if socket.tls is not None else None,
+    )
+
+
+def refused_response(core: ServerProtocol, refusal: Refusal) -> Response:
+    """Return the answer to a handshake that is refused."""
+    response = core.reject(refusal.status, f"{refusal.reason}.\n")
+    if refusal.status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Basic realm="ocpp"'
+    if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
 @dataclass(slots=True)
 class Porter:
     """What every handshake of one server shares."""
@@ -123,14 +144,7 @@ class Porter:
             return Refusal(HTTPStatus.NOT_FOUND, "unknown station")
         if self.policy.access is None:
             return identity
-        authorization = request.headers.get_all("Authorization")
-        knock = Knock(
-            identity=identity,
-            secure=socket.tls is not None,
-            authorization=authorization[0] if authorization else None,
-            certificate=socket.tls.getpeercert() if socket.tls is not None else None,
-        )
-        return self.policy.access.judge(knock) or identity
+        return self.policy.access.judge(knock_of(identity, request, socket)) or identity
 
     def _identity(self, path: str, socket: WebSocket) -> str | None:
         """Return who knocks: by the path, else by the address; where case is ignored, as the access list has it."""
@@ -200,13 +214,8 @@ class Greeter:
         return "1.6" if assumed else None
 
     def _refuse(self, refusal: Refusal) -> None:
-        response = self._core.reject(refusal.status, f"{refusal.reason}.\n")
-        if refusal.status is HTTPStatus.UNAUTHORIZED:
-            response.headers["WWW-Authenticate"] = 'Basic realm="ocpp"'
-        if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
-            response.headers["Retry-After"] = str(RETRY_AFTER_S)
         logger.warning("%s: refused: %s", self.socket.peer_address, refusal.reason)
-        self._core.send_response(response)
+        self._core.send_response(refused_response(self._core, refusal))
 
     def text_received(self, text: bytes) -> None:
         """Discard: the connection is ending."""

@@ -180,7 +180,7 @@ class ProfileGuard:
             case "ChangeConfiguration" if is_ours(payload["key"]):
                 answer = {"status": "Rejected"}
             case "SetVariables" if any(is_our_variable(each) for each in payload["setVariableData"]):
-                answer = _refused_variables(payload)
+                answer = refused_variables(payload)
             case "SetNetworkProfile":
                 answer = {"status": "Rejected"}
             case "DataTransfer" if payload["vendorId"] not in self._vendors:
@@ -263,7 +263,7 @@ def _asked_for(each: HeldProfile, criteria: Mapping[str, Any]) -> bool:
     )
 
 
-def _refused_variables(payload: _Payload) -> _Payload:
+def refused_variables(payload: _Payload) -> _Payload:
     """Refuse a request whole in which one variable is ours, so that nobody guesses which were set."""
     items = payload["setVariableData"]
     result = [

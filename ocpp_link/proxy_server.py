@@ -21,12 +21,13 @@ from websockets.uri import parse_uri
 
 from ocpp_link.clock import Clock
 from ocpp_link.errors import ConnectFailed
-from ocpp_link.handshake import OPEN_TIMEOUT_S, VERSION_OF, identity_of
+from ocpp_link.handshake import OPEN_TIMEOUT_S, VERSION_OF, identity_of, knock_of, refused_response
 from ocpp_link.interceptor import Interceptor
 from ocpp_link.proxy import RelayedStation
 from ocpp_link.proxy_door import ProxyDoor
 from ocpp_link.proxy_queue import UpstreamQueue
 from ocpp_link.proxy_sticky import Sticky, StickyStation, Upstream
+from ocpp_link.security import AccessList, Refusal
 from ocpp_link.transport import BACKLOG, SystemClock
 from ocpp_link.wire import WebSocket
 from ocpp_link.wirelog import Tap
@@ -53,6 +54,8 @@ class ProxySettings:
     call_timeout_s: float = 30.0
     identities: Collection[str] | None = None
     """The stations that are let in; any other is told 404, unheard by the CSMS. ``None``: whoever comes."""
+    access: AccessList | None = None
+    """Who is let in, and with which login, before the CSMS hears of it; ``None``: whoever the CSMS lets in."""
     upstream_passwords: Mapping[str, str] = field(default_factory=dict)
     """What stations log in with at the CSMS, by id, where they do not bring it themselves."""
     ping_interval_s: float | None = None
@@ -162,7 +165,17 @@ class _Doorman:
             said = "no station id\n" if identity is None else "unknown station\n"
             self._core.send_response(self._core.reject(HTTPStatus.NOT_FOUND, said))
             return
+        refusal = self._refusal(identity, request)
+        if refusal is not None:
+            logger.warning("%s: refused: %s", identity, refusal.reason)
+            self._core.send_response(refused_response(self._core, refusal))
+            return
         self._dialling = asyncio.create_task(self._dial(identity, request))
+
+    def _refusal(self, identity: str, request: Request) -> Refusal | None:
+        if self._settings.access is None:
+            return None
+        return self._settings.access.judge(knock_of(identity, request, self.socket))
 
     def text_received(self, text: bytes) -> None:
         """Discard: nobody may speak before the handshake is over."""

@@ -45,3 +45,18 @@ def is_ours(key: str) -> bool:
 def is_our_variable(item: Mapping[str, Any]) -> bool:
     """Tell whether an item of SetVariables is the Local Controller's to set; names have no case (2.x appendix)."""
     return str(item["component"]["name"]).casefold() in _COMPONENTS or is_ours(str(item["variable"]["name"]))
+
+
+def sets_password(action: str, payload: Mapping[str, Any]) -> bool:
+    """Tell whether a call of the CSMS would give a station another password (1.6 whitepaper, 2.x A01).
+
+    Examples
+    --------
+    >>> sets_password("ChangeConfiguration", {"key": "AuthorizationKey", "value": "00"})
+    True
+    """
+    if action == "ChangeConfiguration":
+        return str(payload["key"]).casefold() == "authorizationkey"
+    if action != "SetVariables":
+        return False
+    return any(str(each["variable"]["name"]).casefold() == "basicauthpassword" for each in payload["setVariableData"])

@@ -20,9 +20,10 @@ from loadmgr.apps.site import SiteProcess
 from loadmgr.bridge.held_station import HeldStation
 from loadmgr.model.ids import TransactionId
 from ocpp_link.clock import Clock
-from ocpp_link.interceptor import Verdict
+from ocpp_link.interceptor import Answer, Verdict
 from ocpp_link.proxy import RelayedStation
-from ocpp_link.proxy_profiles import ProfileGuard
+from ocpp_link.proxy_profiles import ProfileGuard, refused_variables
+from ocpp_link.proxy_settings import sets_password
 from ocpp_link.timestamps import from_wire
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class LocalController:
         Where the CSMS's profiles are kept.
     vendors : collection of str
         Vendor ids whose DataTransfer goes on to stations: those known to set no limit.
+    keys : collection of str
+        Stations whose password is known here: a new one that the CSMS gives them would lock them out.
 
     Raises
     ------
@@ -51,7 +54,16 @@ class LocalController:
         If the folder holds a file that cannot be read.
     """
 
-    def __init__(self, process: SiteProcess, *, clock: Clock, folder: Path, vendors: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        process: SiteProcess,
+        *,
+        clock: Clock,
+        folder: Path,
+        vendors: Collection[str] = (),
+        keys: Collection[str] = (),
+    ) -> None:
+        self._keys = frozenset(keys)
         self._process = process
         self._clock = clock
         self._held = HeldFolder(folder, lambda: process.site, clock=clock, changed=self._tell)
@@ -98,6 +110,9 @@ class LocalController:
 
     def on_csms_call(self, station: RelayedStation, action: str, payload: dict[str, Any]) -> Verdict:
         """Decide about a call of the CSMS."""
+        if station.id in self._keys and sets_password(action, payload):
+            log.warning("%s: the CSMS may not change a password that is known here", station.id)
+            return Answer({"status": "Rejected"} if action == "ChangeConfiguration" else refused_variables(payload))
         return self._guard.judge(station, action, payload)
 
     def on_station_call(self, station: RelayedStation, action: str, payload: dict[str, Any]) -> Verdict:

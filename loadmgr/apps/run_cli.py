@@ -121,8 +121,6 @@ def run(  # noqa: PLR0913 - one option each
         )
     elif upstream_passwords or upstream_ca or upstream_state or start_offline or pass_vendor:
         raise InputError("options about a CSMS need its address: --upstream wss://csms.example/ocpp")
-    if above is not None and access is not None:
-        raise InputError("--access has no say with --upstream: the CSMS decides who may connect")
     if without_certificate:
         for fault in unproven(site_file):
             typer.echo(f"loadmgr: not proven: {fault}", err=True)

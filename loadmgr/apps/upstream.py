@@ -175,11 +175,15 @@ async def serve_stations(
     """
     if upstream is None:
         return await serve_site(process, host=host, port=port, clock=clock, tap=tap, policy=policy)
+    if upstream.passwords and (policy is None or policy.access is None):
+        log.warning("stations that the CSMS knows by --upstream-passwords show none here: name theirs with --access")
     folder = upstream.folder
-    controller = LocalController(process, clock=clock, folder=folder / "held", vendors=upstream.vendors)
+    keys = set(upstream.passwords) | set(() if policy is None or policy.access is None else _Named(process))
+    controller = LocalController(process, clock=clock, folder=folder / "held", vendors=upstream.vendors, keys=keys)
     queue = folder / "queue.sqlite3"
     settings = ProxySettings(
         tls=None if policy is None else policy.tls,
+        access=None if policy is None else policy.access,
         upstream_url=upstream.url,
         upstream_tls=_trust(upstream.authority),
         upstream_passwords=upstream.passwords,

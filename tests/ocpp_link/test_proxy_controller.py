@@ -14,7 +14,7 @@ from ocpp_link.proxy_sticky import Sticky
 from ocpp_link.security import AccessList, PasswordHash, StationAccess
 from ocpp_link.station import Station
 from ocpp_link.testing import ChargingStation, PlainBody, Sample
-from ocpp_link.transport import Policy, Server, SystemClock, serve
+from ocpp_link.transport import ClientPolicy, Policy, Server, SystemClock, serve
 from tests.ocpp_link.csms import RecordingCsms
 from tests.ocpp_link.test_proxy import Watcher, play
 from tests.ocpp_link.waiting import until
@@ -142,6 +142,38 @@ def test_a_station_without_credentials_is_logged_in_with_those_given_here() -> N
     asyncio.run(main())
 
     assert ["CS"] == [each.id for each in csms.connected]
+
+
+@pytest.mark.parametrize(("password", "status"), [("here", None), ("there", 401), (None, 401)])
+def test_a_station_shows_its_login_here_before_it_is_logged_in_above(password: str | None, status: int | None) -> None:
+    csms = RecordingCsms()
+    above_access = AccessList({"CS": StationAccess(profile=1, passwords=(PasswordHash.of("there"),))})
+    access = AccessList({"CS": StationAccess(profile=1, passwords=(PasswordHash.of("here"),))})
+
+    async def main() -> int | None:
+        above, proxy = await proxied(
+            csms, policy=Policy(access=above_access), access=access, upstream_passwords={"CS": "there"}
+        )
+        station = ChargingStation(
+            identity="CS",
+            version="1.6",
+            url=f"ws://127.0.0.1:{proxy.port}/ocpp",
+            clock=SystemClock(),
+            body=PlainBody(),
+            policy=ClientPolicy(password=password),
+        )
+        found = None
+        try:
+            await station.connect()
+            await station.disconnect()
+        except ConnectFailed as failed:
+            found = failed.status
+        await proxy.close()
+        await above.close()
+        return found
+
+    assert status == asyncio.run(main())
+    assert (status is None) == bool(csms.connected)
 
 
 @pytest.mark.parametrize("version", ["1.6", "2.0.1"])

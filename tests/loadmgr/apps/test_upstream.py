@@ -255,6 +255,9 @@ def test_stations_log_in_with_the_passwords_of_the_file(tmp_path: Path) -> None:
     async def both(made: World) -> None:
         await scene(made)
         logins.update(made.csms.logins)
+        await made.until(lambda: made.draw_a("S16") > 0.0)
+        changed = await ask(made, "S16", "ChangeConfiguration", key="AuthorizationKey", value="00" * 16)
+        assert "Rejected" == changed.status
 
     play(both, tmp_path, passwords={"S16": "se:cret"})
 
