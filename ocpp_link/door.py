@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocpp_link.boot import Registration
 from ocpp_link.dialect import Fault
@@ -11,8 +11,10 @@ from ocpp_link.errors import CallRefused, OcppError
 from ocpp_link.events import Event
 from ocpp_link.link import Link
 from ocpp_link.link_handler import Answer
-from ocpp_link.profile_book import ProfileBook
 from ocpp_link.station import Handler, Station
+
+if TYPE_CHECKING:
+    from ocpp_link.profile_book import ProfileBook
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class StationDoor:
     """
 
     def __init__(
-        self, handler: Handler, *, trigger_boot_after_s: float | None, profiles: ProfileBook | None = None
+        self, handler: Handler, *, trigger_boot_after_s: float | None, profiles: "ProfileBook | None" = None
     ) -> None:
         self._handler = handler
         self._trigger_boot_after_s = trigger_boot_after_s
@@ -102,7 +104,7 @@ class StationDoor:
     def _may_trigger(self, link: Link) -> bool:
         return self._profiles is None or self._profiles.profile(link.id).wait_for_boot is not True
 
-    def _meet(self, link: Link, profiles: ProfileBook, boot: dict[str, Any]) -> None:
+    def _meet(self, link: Link, profiles: "ProfileBook", boot: dict[str, Any]) -> None:
         """Learn a station's model; one that is known to answer no pings is not cut for it."""
         profiles.booted(link.id, boot)
         if profiles.profile(link.id).ping is False:

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
 from websockets.client import ClientProtocol
@@ -25,10 +25,12 @@ from ocpp_link.dialect import SUBPROTOCOLS, Version
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.limits import TokenBucket
 from ocpp_link.link import Link
-from ocpp_link.profile_book import ProfileBook
 from ocpp_link.security import MAX_IDENTITY_LENGTH, AccessList, Knock, Refusal
 from ocpp_link.wire import WebSocket
 from ocpp_link.wirelog import Tap
+
+if TYPE_CHECKING:
+    from ocpp_link.profile_book import ProfileBook
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Policy:
     """Gets every text of every station, for example an `ocpp_link.wirelog.WireLog`."""
     messages_per_s: float | None = None
     """A station that sends more than this, and fifty at once, is read more slowly."""
-    profiles: ProfileBook | None = None
+    profiles: "ProfileBook | None" = None
     """What is known of stations: one that answers no pings gets none, one that must not be asked to boot is not."""
     identity_by_address: Mapping[str, str] = field(default_factory=dict)
     """Stations that leave their id out of the path are known by their network address."""

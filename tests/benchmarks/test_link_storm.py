@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
+import uvloop
 
 from ocpp_link.errors import ConnectFailed, ConnectionLost
 from ocpp_link.station import Station
@@ -103,7 +104,7 @@ async def _be_deaf(port: int, number: int, *, half_open: bool) -> ChargingStatio
     return deaf
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("count", [200, 2000])
 def test_restarts_deaf_stations_and_twins_in_a_storm_lose_nothing(count: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -153,4 +154,4 @@ def test_restarts_deaf_stations_and_twins_in_a_storm_lose_nothing(count: int) ->
         await asyncio.sleep(0.5)
         assert 1 == len(asyncio.all_tasks())
 
-    asyncio.run(main())
+    uvloop.run(main())
