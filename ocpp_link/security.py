@@ -284,13 +284,15 @@ def server_context(certificate: Path, key: Path, *, client_authority: Path | Non
     return context
 
 
-def station_context(authority: Path, *, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+def station_context(
+    authority: Path | None, *, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
     """Return the TLS settings of a station's end.
 
     Parameters
     ----------
     authority
-        PEM file with the authority that signs the server's certificate.
+        PEM file with the authority that signs the server's certificate; the system's authorities if absent.
     certificate, key
         The station's own (profile 3).
     """

@@ -7,6 +7,7 @@ real time, the command line, and faults on demand.
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from loadmgr.apps import prove_cli
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
+    import ssl
+
     from loadmgr.apps.station_run import Plan
 
 _VERSIONS = ("1.6", "2.0.1", "2.1")
@@ -58,6 +61,14 @@ def station(  # noqa: PLR0913 - one option each
     send: Annotated[list[str] | None, typer.Option("--send", help="ACTION or ACTION={...}, after the boot.")] = None,
     fault: Annotated[list[str] | None, typer.Option("--fault", help="KIND@SECONDS: " + ", ".join(_FAULTS))] = None,
     password: Annotated[str | None, typer.Option("--password", envvar="LOADMGR_STATION_PASSWORD")] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option("--tls-ca", metavar="FILE", help="Authorities that sign the CSMS's certificate."),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option("--tls-certificate", metavar="FILE", help="The stations' own certificate, PEM.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")] = None,
     smart_charging: Annotated[
         bool, typer.Option("--smart-charging/--no-smart-charging", help="Whether it knows charging profiles.")
     ] = True,
@@ -87,9 +98,11 @@ def station(  # noqa: PLR0913 - one option each
         messages=tuple(_message(text) for text in send or ()),
         faults=tuple(_fault(text) for text in fault or ()),
         password=password,
+        tls=_tls(tls_ca, certificate=tls_certificate, key=tls_key),
         tell=_silent if quiet else typer.echo,
     )
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("loadmgr.sim.station").setLevel(logging.INFO)  # why there is no connection
     _run(plan, run_stations)
 
 
@@ -98,6 +111,23 @@ def _run(plan: "Plan", run_stations: Any) -> None:
         asyncio.run(run_stations(plan))
     except KeyboardInterrupt:
         typer.echo("stopped")
+
+
+def _tls(authority: Path | None, *, certificate: Path | None, key: Path | None) -> "ssl.SSLContext | None":
+    """Return the stations' TLS settings; ``None`` for the system's own."""
+    if (certificate is None) is not (key is None):
+        raise InputError("--tls-certificate and --tls-key need each other")
+    if authority is None and certificate is None:
+        return None
+    from ssl import SSLError
+
+    from ocpp_link.security import station_context
+
+    try:
+        return station_context(authority, certificate=certificate, key=key)
+    except (SSLError, OSError) as error:
+        files = ", ".join(str(each) for each in (authority, certificate, key) if each)
+        raise InputError(f"{files}: no usable certificates in PEM: {error}") from error
 
 
 def _silent(_text: str) -> None:

@@ -1,6 +1,7 @@
 """Simulated stations in real time: what ``loadmgr station`` starts."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ from loadmgr.sim.outlet import Outlet
 from loadmgr.sim.station import SimStation
 from loadmgr.sim.station_clock import StationClock
 from loadmgr.sim.vehicle import VehicleSpec
-from ocpp_link.errors import OcppError
+from ocpp_link import frames
+from ocpp_link.errors import InvalidRequest, OcppError
+from ocpp_link.protocol import new_message_id
 from ocpp_link.transport import ClientPolicy
-from ocpp_link.wirelog import Direction
+from ocpp_link.wirelog import Direction, shown
 
 _FAULT_LASTS_S = 20.0
 _SPELLS = {"drop": Rudeness.DROPS_LINK, "delay": Rudeness.ANSWERS_LATE}
@@ -49,6 +52,7 @@ class Plan:
     faults: tuple[tuple[str, float], ...]
     """Kind and time [s]."""
     password: str | None = field(repr=False)
+    tls: ssl.SSLContext | None = None
     tell: Callable[[str], None]
 
 
@@ -111,7 +115,7 @@ class _Teller:
 
     def frame(self, _station: str, direction: Direction, text: bytes) -> None:
         """Print a frame; the station's view, so what comes in comes from the CSMS."""
-        self._tell(f"{self._identity} {'<' if direction == 'in' else '>'} {text.decode('utf-8', 'replace')}")
+        self._tell(f"{self._identity} {'<' if direction == 'in' else '>'} {shown(text)}")
 
 
 async def run_stations(plan: Plan) -> None:
@@ -160,7 +164,7 @@ def _station(plan: Plan, identity: str, clock: RealClock) -> SimStation:
         meter_interval_s=plan.meter_interval_s,
         smart_charging=plan.smart_charging,
     )
-    station.wire.policy = ClientPolicy(password=plan.password, tap=teller.frame)
+    station.wire.policy = ClientPolicy(password=plan.password, tls=plan.tls, tap=teller.frame)
     return station
 
 
@@ -194,6 +198,10 @@ async def _say(plan: Plan, station: SimStation, clock: RealClock) -> None:
     for action, payload in plan.messages:
         try:
             answer = await station.wire.call(action, payload)
+        except InvalidRequest as error:
+            plan.tell(f"{station.id}: {error}; sent all the same")
+            if station.wire.connected and station.wire.link is not None:
+                station.wire.link.write_raw(frames.serialise(frames.Call(new_message_id(), action, payload)))
         except OcppError as error:
             plan.tell(f"{station.id}: {action}: {error}")
         else:

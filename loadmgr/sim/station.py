@@ -318,7 +318,7 @@ class SimStation:
                 self.store.note_online(self.clock.now())
                 self.refresh_all()
             except (ConnectFailed, ConnectionLost, CallTimeout) as error:
-                logger.debug("%s: no connection: %s", self.id, error)
+                logger.info("%s: no connection: %s", self.id, error)
                 await self.clock.sleep_until(self.clock.now_s() + pause_s)
                 pause_s = min(2.0 * pause_s, LONGEST_REDIAL_S)
         for bay in self.bays.values():

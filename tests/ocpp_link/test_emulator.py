@@ -12,11 +12,14 @@ from typer.testing import CliRunner
 
 from loadmgr.apps import messages_cli, station_cli
 from loadmgr.apps.station_run import Plan, run_stations
-from ocpp_link.events import Garbage
+from ocpp_link.events import CallRefusedByRules, Garbage
+from ocpp_link.security import AccessList, StationAccess, server_context, station_context
+from ocpp_link.station import Station
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.transport import Policy, SystemClock, serve
 from ocpp_link.wirelog import JsonLines, WireLog, WireRecord
 from tests.ocpp_link.csms import RecordingCsms
+from tests.ocpp_link.test_security import AUTHORITY, CERTIFICATES
 
 RUNNER = CliRunner()
 APP = typer.Typer()
@@ -24,14 +27,20 @@ APP.command("messages")(messages_cli.messages)
 APP.command("station")(station_cli.station)
 
 
-def emulate(version: str, **changes: Any) -> tuple[RecordingCsms, list[str]]:
-    csms = RecordingCsms()
+SECRET = {"key": "AuthorizationKey", "value": "0123456789abcdef"}
+
+
+def emulate(
+    version: str, *, csms: RecordingCsms | None = None, policy: Policy | None = None, **changes: Any
+) -> tuple[RecordingCsms, list[str]]:
+    csms = csms or RecordingCsms()
     told: list[str] = []
 
     async def main() -> None:
-        server = await serve("127.0.0.1", 0, handler=csms)
+        server = await serve("127.0.0.1", 0, handler=csms, policy=policy)
+        scheme = "ws" if policy is None or policy.tls is None else "wss"
         plan: dict[str, Any] = {
-            "url": f"ws://127.0.0.1:{server.port}/ocpp",
+            "url": f"{scheme}://localhost:{server.port}/ocpp",
             "identities": ("CS1", "CS2"),
             "version": version,
             "evses": 1,
@@ -68,6 +77,39 @@ def test_a_malformed_text_is_sent_on_demand() -> None:
     csms, _ = emulate("1.6", faults=(("malformed", 0.5),), identities=("CS1",))
 
     assert 2 == sum(isinstance(event, Garbage) for event in csms.events)
+
+
+def test_any_message_with_any_payload_is_sent() -> None:
+    messages = (("Heartbeat", {}), ("MakeCoffee", {"cups": 2}), ("StatusNotification", {"connectorId": "one"}))
+    csms, told = emulate("1.6", messages=messages, identities=("CS1",), lasting_s=2.6)
+
+    assert "Heartbeat" in [action for _, action, _ in csms.calls]
+    refused = [(event.action, event.fault.value) for event in csms.events if isinstance(event, CallRefusedByRules)]
+    assert ["MakeCoffee", "StatusNotification"] == [action for action, _ in refused]
+    assert any("CS1: OCPP 1.6 has no action 'MakeCoffee'; sent all the same" in text for text in told)
+
+
+def test_a_secret_that_a_station_is_told_is_not_printed() -> None:
+    csms, told = RecordingCsms(), []
+
+    async def tell_secret(there: Station, action: str, _payload: dict[str, Any]) -> None:
+        if action == "BootNotification":
+            asyncio.get_running_loop().call_soon(asyncio.ensure_future, there.call("ChangeConfiguration", SECRET))
+
+    csms.reaction = tell_secret
+    _, told = emulate("1.6", csms=csms, identities=("CS1",))
+
+    assert any("AuthorizationKey" in text for text in told)
+    assert not any("0123456789abcdef" in text for text in told)
+
+
+def test_an_emulated_station_shows_its_certificate() -> None:
+    own = station_context(AUTHORITY, certificate=CERTIFICATES / "station.pem", key=CERTIFICATES / "station.key")
+    tls = server_context(CERTIFICATES / "server.pem", CERTIFICATES / "server.key", client_authority=AUTHORITY)
+    access = AccessList({"CS-3": StationAccess(profile=3)})
+    csms, _ = emulate("2.0.1", identities=("CS-3",), tls=own, policy=Policy(access=access, tls=tls))
+
+    assert "BootNotification" in [action for _, action, _ in csms.calls]
 
 
 def test_the_catalogue_names_direction_block_and_fields() -> None:
@@ -139,6 +181,8 @@ def test_a_log_is_followed_from_file_to_file(tmp_path: Path) -> None:
         ["messages", "--catalogue", "--ocpp", "3.0"],
         ["station", "ws://x", "--ocpp", "3.0"],
         ["station", "ws://x", "--fault", "explode@3"],
+        ["station", "ws://x", "--tls-key", "a.pem"],
+        ["station", "ws://x", "--tls-ca", "/nowhere/a.pem"],
         ["station", "ws://x", "--send", "Heartbeat={"],
     ],
 )
