@@ -84,6 +84,10 @@ def _certify(site_file: "SiteFile", out: Path | None, *, quiet: bool) -> None:
         site_file.site, site_file.tariff, now=datetime.now(UTC), side_means_a=_side_means_a(site_file)
     )
     if not quiet:
+        from loadmgr.apps.rules_text import rules_in_words
+
+        for line in rules_in_words(site_file):
+            typer.echo(line)
         for fault in proof.faults:
             typer.echo(f"not proven: {fault}")
         for warning in proof.warnings:

@@ -42,7 +42,7 @@ def default_journal(site_path: Path) -> Path:
 
 
 def beside_journal(place: str, *, site: str, folder: Path) -> dict[str, Path]:
-    """Return the files that belong to a journal: the key of its pseudonyms, and what is known of stations' models.
+    """Return the files that belong to a journal: the key of its pseudonyms, what is known of stations, the evidence.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def beside_journal(place: str, *, site: str, folder: Path) -> dict[str, Path]:
         Where they lie for a journal in PostgreSQL; those of a file lie beside it.
     """
     base = mark_path(place, site=site, state_folder=folder).with_suffix("")
-    return {"key": base.with_name(f"{base.name}.key"), "stations": base.with_name(f"{base.name}.stations.jsonl")}
+    endings = {"key": "key", "stations": "stations.jsonl", "evidence": "evidence.jsonl"}
+    return {name: base.with_name(f"{base.name}.{ending}") for name, ending in endings.items()}
 
 
 def socket_path(site_path: Path) -> Path:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,8 @@ from rich.logging import RichHandler
 
 from loadmgr.apps.doorway import Doorway
 from loadmgr.apps.local_control import serve_local
-from loadmgr.apps.places import beside_journal, state_folder
+from loadmgr.apps.outside import EvidenceKeeper, Feeds
+from loadmgr.apps.places import beside_journal, default_journal, state_folder
 from loadmgr.apps.pseudonyms import pseudonyms_beside
 from loadmgr.apps.reloading import changed, reread
 from loadmgr.apps.serving import stop
@@ -24,6 +25,7 @@ from loadmgr.apps.site import SiteProcess
 from loadmgr.apps.steady_clock import SteadyClock
 from loadmgr.apps.upstream import Upstream, serve_stations
 from loadmgr.apps.watching import Screen, Watch
+from loadmgr.control.decision import Decision
 from loadmgr.errors import InputError, JournalError
 from loadmgr.site_file import SiteFile
 from loadmgr.store.database import is_url
@@ -88,12 +90,15 @@ class _Keeping:
         self._models: ProfileFile | None = None
         self.models = ProfileBook(overrides=options.overrides)
         self.pseudonym = None
+        beside = beside_journal(
+            options.journal or str(default_journal(site_file.path)), site=site_file.site.name, folder=state_folder()
+        )
+        self.evidence = EvidenceKeeper(beside["evidence"])
         if options.journal is None:
             return
         place, name = options.journal, site_file.site.name
         keep = None if options.keep_days is None else timedelta(days=options.keep_days)
         self.store = open_store(place, site=name, state_folder=state_folder(), keep=keep)
-        beside = beside_journal(place, site=name, folder=state_folder())
         self.pseudonym = pseudonyms_beside(beside["key"]).of
         self._models = ProfileFile(beside["stations"])
         self.models = ProfileBook(overrides=options.overrides, memory=self._models)
@@ -140,11 +145,16 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
     console = Console()
     screen = Screen(console)
     clock = keeping.clock()
+
+    def take(decision: Decision) -> None:
+        keeping.evidence.take(decision)
+        screen.take(decision)
+
     with _quiet_recall():
         process = SiteProcess(
             site_file,
             clock=clock,
-            on_decision=screen.take,
+            on_decision=take,
             store=keeping.store,
             pseudonym=keeping.pseudonym,
             models=keeping.models,
@@ -157,8 +167,10 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
     clock.on_jump = jumped
     ended = asyncio.Event()
 
+    feeds = Feeds(clock=clock, observe=lambda fact: process.observe(fact, source=fact.source))
+
     def reload() -> list[str]:
-        return _reload(process, options)
+        return _reload(process, feeds, options)
 
     async with AsyncExitStack() as closing:
         local = await serve_local(options.socket, process, now=clock.now, reload=reload)
@@ -175,18 +187,14 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
             await _open_http(closing, process, options, clock)
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, ended.set)
-        loop.add_signal_handler(signal.SIGHUP, _reload_and_say, process, options, policy)
+        loop.add_signal_handler(signal.SIGHUP, _reload_and_say, reload, options, policy)
         _say_start(process, options, server.port)
+        feeds.follow(site_file, remembered=process.controller.outside)
+        closing.callback(feeds.close)
         controller = asyncio.create_task(process.run())
         controller.add_done_callback(lambda _: ended.set())
         closing.push_async_callback(stop, controller)
-        if options.quiet or not console.is_terminal:
-            await ended.wait()
-        else:
-            with Live(console=console, auto_refresh=False) as live:
-                painter = asyncio.create_task(screen.paint(live, process))
-                await ended.wait()
-                await stop(painter)
+        await _shown(screen, process, ended, console=None if options.quiet else console)
         log.info("ends: stations keep what they hold; leases run out and fail-safes take over")
         if isinstance(server, Server):
             server.drain()
@@ -215,6 +223,17 @@ async def _open_http(closing: AsyncExitStack, process: SiteProcess, options: Run
         print(f"token, good until this process ends: {token}")  # never into a log
 
 
+async def _shown(screen: Screen, process: SiteProcess, ended: asyncio.Event, *, console: Console | None) -> None:
+    """Show the live table on a terminal until the end; elsewhere just wait for it."""
+    if console is None or not console.is_terminal:
+        await ended.wait()
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        painter = asyncio.create_task(screen.paint(live, process))
+        await ended.wait()
+        await stop(painter)
+
+
 def _say_start(process: SiteProcess, options: RunOptions, port: int) -> None:
     scheme = "ws" if options.doorway.certificate is None else "wss"
     log.info("%s: stations connect to %s://%s:%d/ocpp/<station id>", process.site.name, scheme, options.host, port)
@@ -230,22 +249,23 @@ def _say_start(process: SiteProcess, options: RunOptions, port: int) -> None:
         )
 
 
-def _reload(process: SiteProcess, options: RunOptions) -> list[str]:
+def _reload(process: SiteProcess, feeds: Feeds, options: RunOptions) -> list[str]:
     new = reread(process.site_file.path, certified=options.certified)
     differences = changed(process.site_file, new)
     if differences:
         process.change_site(new)
+        feeds.follow(new, remembered=process.controller.outside)
     return differences
 
 
-def _reload_and_say(process: SiteProcess, options: RunOptions, policy: Policy) -> None:
+def _reload_and_say(reload: Callable[[], list[str]], options: RunOptions, policy: Policy) -> None:
     try:
         if options.doorway.renew(policy.tls):
             log.info("certificate read again: it is shown to those who connect from now on")
     except InputError as error:
         log.warning("the certificate stays as it was: %s", error)
     try:
-        differences = _reload(process, options)
+        differences = reload()
     except Exception as error:
         log.warning("the site file stays as it was: %s", error)
         return

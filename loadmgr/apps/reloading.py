@@ -55,7 +55,7 @@ def changed(old: SiteFile, new: SiteFile) -> list[str]:
     for name in ("name", "time_zone", "currency", "voltage_v", "failsafe", "timing"):
         if getattr(old.site, name) != getattr(new.site, name):
             out.append(name)
-    for name in ("tariff", "session_defaults", "building", "pv", "demo"):
+    for name in ("tariff", "session_defaults", "building", "pv", "external_limits", "compliance", "demo"):
         if getattr(old, name) != getattr(new, name):
             out.append(name.replace("_", " "))
     if old.listen != new.listen:

@@ -38,6 +38,7 @@ from loadmgr.control.plan import Plan, empty_plan, plan_of, targets_a
 from loadmgr.control.reconcile import reconcile
 from loadmgr.control.scarcity import note_pressed
 from loadmgr.control.settings import ControlSettings
+from loadmgr.control.starts import off_by_default
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.control.told import Evidence
 from loadmgr.control.traits import StationTraits
@@ -140,6 +141,11 @@ class SiteController:
         if why is not None:
             log.info("planned (%s), %d commands", why, len(commands))
         return decision
+
+    @property
+    def outside(self) -> tuple[tuple[str, str], ...]:
+        """Circuit and source of every limit from outside that is known."""
+        return tuple(self._state.limits)
 
     @property
     def sessions(self) -> int:
@@ -305,6 +311,8 @@ class SiteController:
         for evse_id in unknown:
             record = state.evses[evse_id]
             if record.charging is None:
+                continue
+            if off_by_default(state, record, record.charging, settings=self._settings, at=now):
                 continue
             bound = upper_bound_a(state, record, record.charging, settings=self._settings, now=now)
             bound = floor_to_step(bound, step=record.evse.step_a)

@@ -59,6 +59,8 @@ def _of_evses(state: SiteState, settings: ControlSettings, now: datetime) -> Ite
             until = cap_of_others(state, record, now).until
             if until is not None:
                 yield until
+        if record.start_at is not None:
+            yield record.start_at
         if record.override is not None and record.override.order.until is not None:
             yield record.override.order.until
         for old in record.holding.settling:

@@ -176,6 +176,8 @@ def _fold_station(
                 _alarm_offline(state, record, seen)
         case StationBooted():
             record.heard_at = seen.at
+            if record.nameplate is not None:
+                record.restarted_at = seen.at
             record.nameplate = seen
             _restarted(state, record)
         case StationCapabilities():

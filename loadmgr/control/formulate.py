@@ -34,13 +34,14 @@ from loadmgr.control.decision import Standing
 from loadmgr.control.limits import limits_now
 from loadmgr.control.network import feed_of_evse, phase_limits_a, with_cabinets
 from loadmgr.control.others import cap_of_others, caps_over
-from loadmgr.control.override import BOOST_CLASSES, order_of
+from loadmgr.control.override import BOOST_PRIORITY, order_of
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
 from loadmgr.control.profiles import minimum_a
 from loadmgr.control.scarcity import scarce_circuits
 from loadmgr.control.sessions import TOLD_READINGS
 from loadmgr.control.settings import ControlSettings
+from loadmgr.control.starts import steps_a
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.control.wishes import alarm_impossible, alarm_late, without_wishes
 from loadmgr.model.ids import CircuitId, EvseId
@@ -168,6 +169,8 @@ def formulate(
         charging = controllable(state, record)
         if charging is not None:
             request = _sound_request(state, record, charging, settings=settings, grid=grid, now=now)
+            if settings.peak_hours:
+                request = replace(request, max_a=steps_a(state, record, request.max_a, settings=settings, grid=grid))
             before = None if previous is None else previous.resampled_a(evse.id, charging.transaction, grid)
             request = replace(request, circuit=feeds[evse.id])
             requests.append(request if before is None else replace(request, previous_a=before))
@@ -274,7 +277,7 @@ def _request(
     order = order_of(record, now)
     if order is not None and order.boost:
         need = replace(need, wanted_wh=need.full_wh)
-        priority += 2 * BOOST_CLASSES
+        priority = BOOST_PRIORITY
         deadline = min(deadline, _soonest(need, most_w=most_w, settings=settings, now=now))
     capped = order is not None and order.limit_a is not None
     on_for_s = None if record.on_since is None or capped else (now - record.on_since).total_seconds()

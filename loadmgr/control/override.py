@@ -14,8 +14,8 @@ from loadmgr.control.outside import Override, OverrideSet
 from loadmgr.control.state import EvseRecord, SiteState
 from loadmgr.model.topology import Site
 
-BOOST_CLASSES = 1000
-"""An EVSE that is boosted is so many priority classes above what it would be."""
+BOOST_PRIORITY = 1000
+"""Of an EVSE that is boosted: the highest class that there is."""
 
 
 def fold_override(state: SiteState, seen: OverrideSet) -> None:

@@ -24,6 +24,7 @@ from loadmgr.control.override import order_of
 from loadmgr.control.pending import Purpose
 from loadmgr.control.profiles import fallback_a, lease_end, lease_s, limit_command
 from loadmgr.control.settings import ControlSettings
+from loadmgr.control.starts import may_start
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
 from loadmgr.model.profile import ProfilePurpose
@@ -94,6 +95,8 @@ def _wishes(state: SiteState, targets_a: Mapping[EvseId, float], now: datetime) 
         target = targets_a.get(evse.id)
         if target is None or record.charging is None or evse.id in under_way:
             continue
+        if target < evse.min_a:
+            record.start_at = None
         if record.retry_at is not None and now < record.retry_at:
             continue
         out.append(
@@ -168,6 +171,8 @@ def _granted_a(
         return None
     if row is not None and unsettled and not starts:
         return None  # more will fit when the reductions under way have settled: one write instead of two
+    if starts and not may_start(state, record, settings, now):
+        return None
     small = current - wish.held_a < settings.change_a
     if not starts and (small or has_to_wait(state, record, settings, now)):
         return None
@@ -202,7 +207,7 @@ def _send(
 
 def _note_on_off(record: EvseRecord, current_a: float, now: datetime) -> None:
     if current_a > 0.0:
-        record.on_since, record.off_since = record.on_since or now, None
+        record.on_since, record.off_since, record.start_at = record.on_since or now, None, None
     else:
         record.on_since, record.off_since = None, record.off_since or now
 

@@ -95,7 +95,7 @@ def end_session(
     record.accepts_a, record.accepts_since, record.low_readings = None, None, 0
     record.on_since, record.off_since = None, None
     record.state_of_charge_ratio = None
-    record.refusals, record.retry_at = 0, None
+    record.refusals, record.retry_at, record.start_at = 0, None, None
     state.triggers.append(f"session at {record.evse.id} ended")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from loadmgr.allocation.options import AllocationOptions
+from loadmgr.model.compliance import PeakHours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,12 @@ class ControlSettings:
     tx_writes_per_day, maximum_writes_per_day : int
         Budgets of transaction profiles per EVSE and day, and of station maxima per station and day, which changes that
         safety does not ask for keep to.
+    longest_delay_s : int
+        Starts are delayed by up to so long, at random [s]; 0 is without.
+    peak_hours : tuple of PeakHours
+        Hours in which nobody charges who said nothing of when it leaves, or what it needs.
+    stagger_s : int
+        After a blackout one EVSE starts so long after the other [s].
     allocation : AllocationOptions
     """
 
@@ -69,6 +76,9 @@ class ControlSettings:
     quarantine_s: int = 1800
     tx_writes_per_day: int = 40
     maximum_writes_per_day: int = 10
+    longest_delay_s: int = 0
+    peak_hours: tuple[PeakHours, ...] = ()
+    stagger_s: int = 5
     allocation: AllocationOptions = field(default_factory=lambda: AllocationOptions(milp_evses=0))
 
     def __post_init__(self) -> None:

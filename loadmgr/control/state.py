@@ -92,6 +92,8 @@ class EvseRecord:
     ----------
     override : Override, optional
         What a person ordered.
+    start_at : datetime, optional
+        Not before that may its charging start, which is wanted.
     before : EndedSession, optional
         The last session, as long as its vehicle may still be there: a station that restarts begins another for it.
     foreign : dict
@@ -139,6 +141,7 @@ class EvseRecord:
     charging: Charging | None = None
     declared: SessionDeclared | None = None
     override: Override | None = None
+    start_at: datetime | None = None
     before: EndedSession | None = None
     foreign: dict[str, tuple[InstalledProfile, ...]] = field(default_factory=dict)
     foreign_told: dict[str, int] = field(default_factory=dict)
@@ -189,6 +192,8 @@ class StationRecord:
         What is known of its model.
     nameplate : StationBooted, optional
         What it said of itself when it last started.
+    restarted_at : datetime, optional
+        When it last started again, having been known before.
     maximum_writes : deque of datetime
         When station maxima were sent during the last day.
     ended : deque of TransactionId
@@ -204,6 +209,7 @@ class StationRecord:
     capabilities: StationCapabilities | None = None
     traits: StationTraits | None = None
     nameplate: StationBooted | None = None
+    restarted_at: datetime | None = None
     capabilities_asked: bool = False
     maximum_asked: bool = False
     foreign_request: int | None = None

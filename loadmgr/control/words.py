@@ -17,6 +17,7 @@ from loadmgr.control.others import cap_of_others
 from loadmgr.control.override import order_of, said
 from loadmgr.control.plan import Plan
 from loadmgr.control.settings import ControlSettings
+from loadmgr.control.starts import off_by_default
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
 from loadmgr.model.topology import Site
@@ -76,6 +77,8 @@ def _of_session(context: Context, record: EvseRecord, charging: Charging) -> str
     target = context.targets_a.get(record.evse.id, 0.0)
     held = context.held_a[record.evse.id]
     if target > held + 0.05:
+        if record.start_at is not None and record.start_at > context.now:
+            return f"{held:g} A, soon {target:g} A: starts at {_clock(record.start_at, context.state.site)}"
         others = _coming_down(context, record)
         return f"{held:g} A, soon {target:g} A: waits until {others} came down"
     if target <= 0.0:
@@ -102,6 +105,8 @@ def _why_paused(context: Context, record: EvseRecord, charging: Charging) -> str
     order = order_of(record, context.now)
     if order is not None and order.limit_a is not None and order.limit_a < record.evse.min_a:
         return f"0 A: {said(order, context.state.site)}"
+    if off_by_default(context.state, record, charging, settings=context.settings, at=context.now):
+        return "0 A: peak hours, in which nobody charges who did not say so"
     if charging.need is not None and charging.ledger.delivered_wh >= charging.need.wanted_wh:
         return "0 A: it has what it asked for"
     if is_resting(record, context.now):

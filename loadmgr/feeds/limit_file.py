@@ -47,15 +47,17 @@ class LimitFile:
         ``.csv``, or JSON: a list of limits.
     dead_man : DeadMan
         Whose circuit stands for limits that name none, and what holds when the file stands still.
+    remembered : bool
+        What the file last said is known: its heartbeat counts from there, and no first word takes that back.
     """
 
-    def __init__(self, path: Path, dead_man: DeadMan) -> None:
+    def __init__(self, path: Path, dead_man: DeadMan, *, remembered: bool = False) -> None:
         self.id = dead_man.source
         self._path = path
         self._dead_man = dead_man
         self._seen: tuple[int, int, int] | None = None
         self._named: frozenset[CircuitId] = frozenset()
-        self._began = False
+        self._began = remembered
 
     def poll(self, now: datetime) -> list[LimitChanged]:
         """Return what the file says if it changed since the last poll.

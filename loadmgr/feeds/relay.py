@@ -70,6 +70,8 @@ class Relay:
         The texts; anything else is a fault.
     limit_a, limit_w : optional
         The limit while it is active.
+    remembered : bool
+        What it last said is known: its heartbeat counts from there, and no first word takes that back.
     """
 
     def __init__(
@@ -81,13 +83,14 @@ class Relay:
         idle: str = "0",
         limit_a: PhaseLimits | None = None,
         limit_w: float | None = None,
+        remembered: bool = False,
     ) -> None:
         self.id = dead_man.source
         self._read, self._dead_man = read, dead_man
         self._states = {active: (limit_a, limit_w), idle: (None, None)}
         self._last: str | None = None
         self._told_at: datetime | None = None
-        self._began = False
+        self._began = remembered
 
     def poll(self, now: datetime) -> list[LimitChanged]:
         """Return the state if it is new, or due to be repeated.

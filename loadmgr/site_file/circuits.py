@@ -7,7 +7,8 @@ from loadmgr.model.topology import Circuit, Meter, Phase, PhaseAmps, PhaseLimits
 from loadmgr.site_file.faults import FaultList
 from loadmgr.site_file.likeness import suggestion
 from loadmgr.site_file.parts import Parts, Placed
-from loadmgr.site_file.schema import CircuitPart, PhaseAmpsPart, SideLoadPart, SitePart
+from loadmgr.site_file.phase_schema import PhaseAmpsPart
+from loadmgr.site_file.schema import CircuitPart, SideLoadPart, SitePart
 
 PHASE_NAMES = tuple(phase.name for phase in Phase)
 

@@ -16,6 +16,7 @@ from loadmgr.site_file.document import Document, PathKey, document_of, read_docu
 from loadmgr.site_file.equipment import build_batteries, build_cabinets
 from loadmgr.site_file.faults import Fault, FaultList
 from loadmgr.site_file.likeness import nearest
+from loadmgr.site_file.outside import build_compliance, build_sources
 from loadmgr.site_file.parts import Parts, is_whole, read_parts, read_tariff
 from loadmgr.site_file.proofs import proofs_path, read_proofs
 from loadmgr.site_file.rates import build_tariff
@@ -128,6 +129,8 @@ def _read(path: Path, document: Document, faults: FaultList, folder: Path | None
         _check_together(site, document, faults)
     stations = {s.id for s in site.stations} if whole else None
     demo = None if parts.demo is None else build_demo(parts.demo, reading, stations=stations)
+    compliance = build_compliance(parts, site, reading)
+    sources = build_sources(parts, site, compliance, reading)
     if tariff is None:
         return None
     defaults = parts.session_defaults
@@ -140,6 +143,8 @@ def _read(path: Path, document: Document, faults: FaultList, folder: Path | None
         building=building,
         pv=profiles,
         demo=demo,
+        external_limits=sources,
+        compliance=compliance,
     )
 
 

@@ -13,6 +13,7 @@ from loadmgr.site_file import schema
 from loadmgr.site_file.document import Document, PathKey
 from loadmgr.site_file.faults import FaultList
 from loadmgr.site_file.likeness import listed, nearest
+from loadmgr.site_file.outside_schema import CompliancePart, ExternalLimitPart
 from loadmgr.site_file.tariff_schema import TariffPart
 
 Part = TypeVar("Part", bound=BaseModel)
@@ -65,6 +66,8 @@ class Parts:
     pv: tuple[Placed[schema.PvPart], ...]
     batteries: tuple[Placed[schema.BatteryPart], ...]
     cabinets: tuple[Placed[schema.CabinetPart], ...]
+    external_limits: tuple[Placed[ExternalLimitPart], ...]
+    compliance: CompliancePart | None
     demo: schema.DemoPart | None
     proofs: Mapping[StationId, StationProof] = field(default_factory=dict)
 
@@ -87,7 +90,9 @@ def read_parts(document: Document, faults: FaultList) -> Parts:
         pv=_members(document, faults, "pv", schema.PvPart),
         batteries=_members(document, faults, "batteries", schema.BatteryPart),
         cabinets=_members(document, faults, "cabinets", schema.CabinetPart),
-        demo=None if document.get("demo") is None else _section(document, faults, "demo", schema.DemoPart),
+        external_limits=_members(document, faults, "external_limits", ExternalLimitPart),
+        compliance=_wanted(document, faults, "compliance", CompliancePart),
+        demo=_wanted(document, faults, "demo", schema.DemoPart),
     )
 
 
@@ -117,7 +122,7 @@ def _check_top(document: Document, faults: FaultList) -> None:
     found = document.get("schema")
     if found is not None and found != schema.SCHEMA_NAME:
         faults.add(("schema",), f"schema {found!r} is not known", f"write schema: {schema.SCHEMA_NAME}")
-    for key in ("circuits", "evses", "stations", "pv", "batteries", "cabinets"):
+    for key in ("circuits", "evses", "stations", "pv", "batteries", "cabinets", "external_limits"):
         held = document.get(key)
         if key in document.value and not isinstance(held, list):
             faults.add(
@@ -157,6 +162,11 @@ def _section(
 
 def _optional(document: Document, faults: FaultList, name: str, model: type[Part]) -> Part:
     return _section(document, faults, name, model, default={}) or model()
+
+
+def _wanted(document: Document, faults: FaultList, name: str, model: type[Part]) -> Part | None:
+    """Return a section that need not be there."""
+    return None if document.get(name) is None else _section(document, faults, name, model)
 
 
 def _members(document: Document, faults: FaultList, name: str, model: type[Part]) -> tuple[Placed[Part], ...]:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from loadmgr.model.topology import Trust
+from loadmgr.site_file.outside_schema import CompliancePart, ExternalLimitPart
+from loadmgr.site_file.phase_schema import PerPhase
 from loadmgr.site_file.quantities import (
     Amps,
     Ratio,
@@ -83,29 +85,6 @@ def _parse_identity(value: Any) -> Any:
 
 
 Identity = Annotated[Text, BeforeValidator(_parse_identity)]
-
-
-def _same_on_each_phase(value: Any) -> Any:
-    return value if isinstance(value, dict) else {"L1": value, "L2": value, "L3": value}
-
-
-class PhaseAmpsPart(StrictPart):
-    """A current on each phase; a phase that is not named has none."""
-
-    L1: Amps | None = None
-    L2: Amps | None = None
-    L3: Amps | None = None
-
-    @property
-    def each(self) -> tuple[float | None, float | None, float | None]:
-        """The currents on L1, L2, L3."""
-        return self.L1, self.L2, self.L3
-
-
-PerPhase = Annotated[
-    PhaseAmpsPart,
-    BeforeValidator(_same_on_each_phase, json_schema_input_type=PhaseAmpsPart | Amps),
-]
 
 
 class SitePart(StrictPart):
@@ -212,7 +191,7 @@ class StationPart(StrictPart):
 class FailSafePart(StrictPart):
     """What holds when the controller is gone."""
 
-    strategy: Literal["static", "zero"] = "static"
+    strategy: Literal["static", "zero", "time_division"] = "static"
     per_evse: Amps | None = Field(
         default=None, description="Current per EVSE with `strategy: static`; its minimum if not given."
     )
@@ -313,6 +292,8 @@ class SiteDocument(StrictPart):
     pv: list[PvPart] = Field(default_factory=list)
     batteries: list[BatteryPart] = Field(default_factory=list)
     cabinets: list[CabinetPart] = Field(default_factory=list)
+    external_limits: list[ExternalLimitPart] = Field(default_factory=list)
+    compliance: CompliancePart | None = None
     demo: DemoPart | None = None
 
 

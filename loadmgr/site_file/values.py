@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from loadmgr.model.calendar import LocalCycle
+from loadmgr.model.compliance import Pack, PeakHours
 from loadmgr.model.ids import CircuitId, StationId
 from loadmgr.model.tariff import Tariff
-from loadmgr.model.topology import Site
+from loadmgr.model.topology import PhaseLimits, Site
 
 
 class Rudeness(enum.StrEnum):
@@ -72,6 +73,61 @@ class PvProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """A limit: a current on each phase [A], a power over all phases [W], or both."""
+
+    current_a: PhaseLimits | None = None
+    power_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayInput:
+    """A contact, read from a value file or by a command, and the limit while it is active."""
+
+    value_file: Path | None
+    command: str | None
+    active: str
+    idle: str
+    limit: Cap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideSource:
+    """A source of limits from outside: a file or a relay, what it promises, and what holds when it is silent."""
+
+    id: str
+    circuit: CircuitId
+    file: Path | None = None
+    relay: RelayInput | None = None
+    every_s: float = 1.0
+    heartbeat_s: float | None = None
+    silent: Cap | None = None
+    vehicles_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compliance:
+    """The rules that a site falls under.
+
+    Parameters
+    ----------
+    signal : str, optional
+        ``de_14a``: the source whose limit is the dimming.
+    charge_points, limit_w
+        ``de_14a``: how many are dimmed together, and to what [W].
+    longest_delay_s, peak_hours
+        ``uk``: of the start of charging, and when nobody charges by default.
+    """
+
+    pack: Pack
+    signal: str | None = None
+    charge_points: int = 0
+    limit_w: float | None = None
+    longest_delay_s: int = 0
+    peak_hours: tuple[PeakHours, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFile:
     """Everything that a site file says, ready to start."""
 
@@ -83,3 +139,5 @@ class SiteFile:
     building: tuple[BuildingLoad, ...] = ()
     pv: tuple[PvProfile, ...] = ()
     demo: Demo | None = None
+    external_limits: tuple[OutsideSource, ...] = ()
+    compliance: Compliance | None = None

@@ -33,6 +33,9 @@ QUEUE_ENTRIES = 20_000
 GATHER_S = 0.2
 """How long entries are gathered for one transaction when nobody waits [s]."""
 
+PATIENT = frozenset({"EvseReading", "SiteMeterReading", "Decided"})
+"""Kinds that are gathered: the next reading says what a lost one said. All others are written at once."""
+
 RETRY_S = 1.0
 """How long after a failure the database is tried again [s]."""
 
@@ -109,6 +112,7 @@ class Writer:
             self._queue.append(_Batch(drafts, snapshot))
             self._queued += len(drafts)
             self._put += 1
+            self._hurry = self._hurry or any(draft.kind not in PATIENT for draft in drafts)
             self._changed.notify_all()
 
     def take_loss(self) -> Lost | None:

@@ -254,7 +254,8 @@ def test_every_key_of_the_samples_is_in_the_schema() -> None:
     schema = json_schema()
     assert set(schema["properties"]) == {
         "schema", "site", "circuits", "evse_defaults", "evses", "station_defaults", "stations", "failsafe", "timing",
-        "session_defaults", "listen", "tariff", "pv", "batteries", "cabinets", "demo",
+        "session_defaults", "listen", "tariff", "pv", "batteries", "cabinets", "external_limits",
+        "compliance", "demo",
     }  # fmt: skip
     assert schema["required"] == ["schema", "site", "circuits", "evses", "tariff"]
     assert schema["additionalProperties"] is False

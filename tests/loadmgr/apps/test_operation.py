@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import resource
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from loadmgr.apps.station_run import Plan, run_stations
+from loadmgr.feeds.evidence_log import verify
 from tests.loadmgr.apps.running import Running
 
 SITE = """
@@ -184,3 +186,41 @@ def test_a_site_file_is_read_again_only_if_it_checks_and_a_second_controller_is_
     finally:
         ended = running.stop()
     assert 0 == ended
+
+
+def test_a_signal_dims_the_site_over_a_restart_and_leaves_evidence(site: Path) -> None:
+    contact = site.with_name("contact")
+    contact.write_text("0\n")
+    site.write_text(
+        site.read_text()
+        + "external_limits: [{id: dimmer, relay: {value_file: contact}, every: 0.2s, heartbeat: 10min}]\n"
+        + "compliance: {pack: de_14a, signal: dimmer}\n"
+    )
+
+    def dims(status: dict[str, Any]) -> bool:
+        return [limit["limit_w"] for limit in status["limits"]] == [7560.0]
+
+    first = Running(site)
+    try:
+        first.status_with(lambda s: s["limits"] == [] or s["limits"][0]["limit_w"] is None, "no limit yet")
+        contact.write_text("1\n")
+        first.status_with(dims, "two charge points that are dimmed")
+        kept = site.with_name("yard.journal.sqlite3-wal")
+        first.until(lambda: b'"limit_w":7560.0,"heartbeat_s"' in kept.read_bytes(), "a journal that has it")
+    finally:
+        first.kill()
+    contact.write_text("unreadable\n")
+    second = Running(site)
+    try:
+        (limit,) = second.status_with(dims, "the limit that is remembered")["limits"]
+        contact.write_text("0\n")
+        second.status_with(lambda s: not dims(s), "the end of the limit")
+    finally:
+        ended = second.stop()
+    assert (True, False) == (limit["vehicles_only"], limit["silent"])
+    assert 0 == ended
+    evidence = site.with_name("yard.journal.sqlite3.evidence.jsonl")
+    assert verify(evidence) >= 3
+    lines = [json.loads(line) for line in evidence.read_text().splitlines()]
+    assert [7560.0, None] == list(dict.fromkeys(line.get("limit_w") for line in lines))
+    assert any("obeyed_at" in line for line in lines)
