@@ -24,7 +24,10 @@ def composite(
         Path | None, typer.Option("--plot", metavar="OUT.png", help="Draw the lanes of the last schedule.")
     ] = None,
 ) -> None:
-    """Compute what OCPP charging profiles come to: install, clear and list them, and ask for composite schedules."""
+    """Compute what OCPP charging profiles come to: install, clear and list them, and ask for composite schedules.
+
+    An answer expands at most a million periods and a hundred years: beyond, duration_s says how far it reaches.
+    """
     outcomes, several = _outcomes(file)
     if plot is not None:
         _draw(outcomes, plot)
@@ -43,7 +46,7 @@ def _outcomes(file: str) -> tuple[list[Outcome], bool]:
     name = "standard input" if file == "-" else file
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not JSON: {error}") from None
     several = isinstance(data, list)
@@ -52,6 +55,16 @@ def _outcomes(file: str) -> tuple[list[Outcome], bool]:
         for number, item in enumerate(data if several else [data], start=1)
     ]
     return [run_document(document) for document in documents], several
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object, unless it says a key twice: one of the two would be dropped in silence."""
+    out: dict[str, object] = {}
+    for key, value in pairs:
+        if key in out:
+            raise ValueError(f"key {key!r} stands twice in one object")
+        out[key] = value
+    return out
 
 
 def _draw(outcomes: list[Outcome], path: Path) -> None:

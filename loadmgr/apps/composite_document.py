@@ -14,7 +14,7 @@ from loadmgr.bridge.fields import Fields
 from loadmgr.bridge.profile_json import OPERATION_MODES, PURPOSES, UNITS, profile_from_json
 from loadmgr.bridge.profile_messages import clear_criteria_from_json, first_unit
 from loadmgr.composite.clearing import ClearCriteria
-from loadmgr.composite.settings import StationSettings
+from loadmgr.composite.settings import MAX_EVSES, StationSettings
 from loadmgr.composite.transaction import StationTransaction
 from loadmgr.errors import InputError
 from loadmgr.model.ids import TransactionId
@@ -41,6 +41,15 @@ class ProfileAction(Enum):
     START = "start"
     LOAD = "load"
 
+
+_PLACES = {
+    "evses": "station.evses",
+    "voltage_v": "defaults.voltage_v",
+    "default_phases": "defaults.phases",
+    "default_current_a": "defaults.current_a",
+    "default_power_w": "defaults.power_w",
+}
+"""Where a document has what the settings call otherwise."""
 
 _ACTIONS = {action.value: action for action in ProfileAction}
 
@@ -130,6 +139,8 @@ def read_document(data: object, *, place: str) -> Document:
     if random_delays_s and random_delays_s[0] != 0:
         raise InputError(f"{fields.at('random_delays[0]')}: must be 0, got {random_delays_s[0]}")
     soc_percent = fields.number("soc")
+    if soc_percent is not None and not 0.0 <= soc_percent <= 100.0:
+        raise InputError(f"{fields.at('soc')}: must lie in 0..100 (percent), got {soc_percent:g}")
     priority = fields.flag("priority_charging_active")
     raw_operations = fields.items("operations")
     if raw_operations is None:
@@ -244,12 +255,12 @@ def _settings(fields: Fields, version: OcppVersion, evses: _Evses) -> StationSet
     try:
         settings = StationSettings(
             version=version,
-            evses=evses.highest if evse_count is None else evse_count,
+            evses=min(evses.highest, MAX_EVSES) if evse_count is None else evse_count,
             allowed_units=station.choices("allowed_units", UNITS),
-            max_stack_level=station.integer("max_stack_level"),
-            max_periods=station.integer("max_periods"),
-            max_profiles=station.integer("max_profiles"),
-            supply_phases=station.integer("supply_phases"),
+            max_stack_level=station.integer("max_stack_level", minimum=0),
+            max_periods=station.integer("max_periods", minimum=1),
+            max_profiles=station.integer("max_profiles", minimum=0),
+            supply_phases=station.integer("supply_phases", minimum=1),
             direct_current=station.choice("current_type", _CURRENTS) is Current.DC,
             ac_phase_switching=station.flag("ac_phase_switching"),
             operation_modes=station.choices("v2x_modes", OPERATION_MODES),
@@ -265,7 +276,8 @@ def _settings(fields: Fields, version: OcppVersion, evses: _Evses) -> StationSet
             **{name: value for name, value in flags.items() if value is not None},
         )
     except ValueError as error:
-        raise InputError(f"{fields.at('station or defaults')}: {error}") from None
+        name, _, fault = str(error).partition(" ")
+        raise InputError(f"{fields.at(_PLACES.get(name, name))}: {fault}") from None
     station.close()
     defaults.close()
     return settings

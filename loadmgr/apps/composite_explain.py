@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from loadmgr.apps.composite_run import Outcome
+from loadmgr.bridge.profile_json import purpose_word
 from loadmgr.composite.answer import CompositeSchedule, phase_count
 from loadmgr.composite.compiled import Record
-from loadmgr.model.profile import RateUnit
+from loadmgr.model.profile import OcppVersion, RateUnit, SchedulePeriod
 
 _CLOCK = "%Y-%m-%d %H:%M:%S"
 
@@ -21,10 +22,10 @@ def print_explanation(outcome: Outcome) -> None:
             why = f"{result['field']}: {result['detail']} ({result['requirement']})"
             console.print(f"operation {number}: Rejected, {result['reason']}: {why}", markup=False, highlight=False)
     for schedule in outcome.schedules:
-        console.print(_table(schedule))
+        console.print(_table(schedule, outcome.store.settings.version))
 
 
-def _table(schedule: CompositeSchedule) -> Table:
+def _table(schedule: CompositeSchedule, version: OcppVersion) -> Table:
     where = "the station" if schedule.evse_id == 0 else f"EVSE {schedule.evse_id}"
     unit = schedule.unit.value
     table = Table(title=f"Composite schedule of {where}", title_justify="left")
@@ -34,21 +35,33 @@ def _table(schedule: CompositeSchedule) -> Table:
     table.add_column("phases", justify="right")
     table.add_column("decided by")
     ends = [row[0] for row in schedule.rows[1:]] + [schedule.duration_s]
-    for (start_s, limit, code), by, end_s in zip(schedule.rows, schedule.deciders, ends, strict=True):
+    told = schedule.rich or [
+        SchedulePeriod(start_s=start_s, limit=limit, phases=phase_count(code)) for start_s, limit, code in schedule.rows
+    ]
+    for period, by, end_s in zip(told, schedule.deciders, ends, strict=True):
         table.add_row(
-            (schedule.start + timedelta(seconds=start_s)).strftime(_CLOCK),
+            (schedule.start + timedelta(seconds=period.start_s)).strftime(_CLOCK),
             (schedule.start + timedelta(seconds=end_s)).strftime(_CLOCK),
-            "no limit" if limit is None else f"{limit:.1f}",
-            str(phase_count(code) or ""),
-            ", ".join(dict.fromkeys(_decider(record) for record in by)) or "no profile: the station itself",
+            _limit(period),
+            str(period.phases or ""),
+            ", ".join(dict.fromkeys(_decider(record, version) for record in by)) or "no profile: the station itself",
         )
     return table
 
 
-def _decider(record: Record) -> str:
+def _limit(period: SchedulePeriod) -> str:
+    """Return the limit of a period, of each phase where they differ, and what is to be followed within it."""
+    limits = [f"{v:.1f}" for v in (period.limit, period.limit_l2, period.limit_l3) if v is not None]
+    words = "/".join(limits) or "no limit"
+    more = {"setpoint": period.setpoint, "discharge limit": period.discharge_limit}
+    return "\n".join([words, *(f"{name} {value:.1f}" for name, value in more.items() if value is not None)])
+
+
+def _decider(record: Record, version: OcppVersion) -> str:
     _, _, owner, period = record
     profile, unit = owner.profile, owner.schedule.unit.value
     if owner.order == 0:
         return "the vehicle's own schedule"
     limit = "no limit of its own" if period.limit is None else f"{period.limit:g} {unit}"
-    return f"{profile.purpose.value} level {profile.stack_level}, profile {profile.profile_id} ({limit})"
+    purpose = purpose_word(profile.purpose, version)
+    return f"{purpose} level {profile.stack_level}, profile {profile.profile_id} ({limit})"

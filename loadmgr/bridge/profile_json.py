@@ -60,6 +60,12 @@ PURPOSE_WORDS: Mapping[OcppVersion, Mapping[ProfilePurpose, str]] = {
 }
 """The same the other way round."""
 
+
+def purpose_word(purpose: ProfilePurpose, version: OcppVersion) -> str:
+    """Return what a version calls a purpose; one that it does not have keeps the domain's name."""
+    return PURPOSE_WORDS[version].get(purpose, purpose.value)
+
+
 _KINDS = {kind.value: kind for kind in ProfileKind if kind is not ProfileKind.DYNAMIC}
 _KINDS_21 = {kind.value: kind for kind in ProfileKind}
 _RECURRENCIES = {r.value: r for r in Recurrency}

@@ -1,9 +1,10 @@
 """The bounds: on the work of one answer, and on what a store holds.
 
 A recurring entry of n periods makes at most ``n * (window / step + 2)`` pieces. Their sum stays below ``MAX_PIECES``,
-about a second of work, and the window below ``MAX_WINDOW_S``; a longer one is answered for a shorter time, which the
-answer says. What does not recur is bounded by what is installed: at most ``MAX_PROFILES`` profiles where the settings
-name no lower number, after those that have expired are gone.
+some seconds of work at most, and the window below ``MAX_WINDOW_S``; a longer one is answered for a shorter time, which
+the answer says. What does not recur is bounded by what is installed: at most ``MAX_PROFILES`` profiles where the
+settings name no lower number, after those that have expired are gone. In the sum of a station EVSEs with nothing of
+their own are reckoned once, and the others together keep within ``MAX_PIECES`` too.
 """
 
 MAX_PROFILES = 10_000

@@ -11,6 +11,9 @@ from loadmgr.composite.stack import Entry, leading
 from loadmgr.composite.window import placed
 from loadmgr.model.profile import ChargingProfile, RateUnit, SchedulePeriod
 
+MOST_LANES = 20
+"""Lanes beyond which no more EVSEs are laid open: more fit into no picture."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,16 +64,27 @@ def lanes(source: ProfileSource, schedule: CompositeSchedule) -> tuple[Lane, ...
     ----------
     source : ProfileSource
     schedule : CompositeSchedule
-        Its EVSE and window are looked at; for EVSE 0 what is installed on 0.
+        Its EVSE and window are looked at; for EVSE 0 what is installed on 0, then what EVSEs have of their own, up to
+        ``MOST_LANES``.
     """
     start = seconds(schedule.start)
     end = start + max(schedule.duration_s, 1)
-    layers = placed(source.layers(schedule.evse_id, simulate=True), source.settings, (start, end - start))
+    out = _of_evse(source, schedule.evse_id, start, end)
+    if schedule.evse_id == 0:
+        for evse_id in range(1, source.settings.evses + 1):
+            if len(out) >= MOST_LANES:
+                break
+            out += [lane for lane in _of_evse(source, evse_id, start, end) if lane.evse_id == evse_id]
+    return tuple(out)
+
+
+def _of_evse(source: ProfileSource, evse_id: int, start: int, end: int) -> list[Lane]:
+    layers = placed(source.layers(evse_id, simulate=True), source.settings, (start, end - start))
     out: list[Lane] = []
     for stack in (layers.tx, layers.external, layers.vehicle, layers.maximum, layers.generation):
         led = _pieces(stack, start, end)
         out += [_lane(owned, led, start, end) for owned in _by_owner(stack)]
-    return tuple(out)
+    return out
 
 
 def _by_owner(stack: list[Entry]) -> list[list[Entry]]:

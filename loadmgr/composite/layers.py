@@ -18,10 +18,11 @@ Rules
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadmgr.composite.bound import longest_window_s
+from loadmgr.composite.bound import MAX_PIECES, longest_window_s
 from loadmgr.composite.compiled import UNBOUNDED, Compiled, seconds
 from loadmgr.composite.delays import delayed_starts
 from loadmgr.composite.settings import StationSettings
@@ -159,6 +160,32 @@ def build_layers(
         pieces_per_s=pieces_per_s,
         longest_s=longest_window_s(pieces_once, pieces_per_s),
     )
+
+
+def longest_sum_s(every: Sequence[Layers], start: int, length_s: int) -> int:
+    """Return how much of a window [s] the sum of many EVSEs is answered for: all of it, or less by the bound.
+
+    A schedule of the whole station that does not recur is expanded for each EVSE that has something of its own.
+    """
+    entries = [
+        entry
+        for layers in every
+        for stack in (layers.tx, layers.external, layers.vehicle, layers.maximum, layers.generation)
+        for entry in stack
+        if not entry.step_s
+    ]
+    if sum(len(entry.starts) for entry in entries) <= MAX_PIECES:
+        return length_s
+
+    def pieces(window_s: int) -> int:
+        ends = (start + window_s - (start if entry.origin is None else entry.origin) for entry in entries)
+        return sum(bisect_left(entry.starts, end) for entry, end in zip(entries, ends, strict=True))
+
+    low, high = 1, length_s
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if pieces(middle) <= MAX_PIECES else (low, middle - 1)
+    return low
 
 
 def _takes_part(compiled: Compiled, state: EvseState, *, simulate: bool) -> bool:

@@ -21,7 +21,7 @@ from typing import Protocol
 from loadmgr.composite.answer import CompositeSchedule
 from loadmgr.composite.bound import longest_window_s
 from loadmgr.composite.compiled import Record, seconds
-from loadmgr.composite.layers import Layers
+from loadmgr.composite.layers import Layers, longest_sum_s
 from loadmgr.composite.plain import deciders_of, plain_rows
 from loadmgr.composite.rich import merged, rich_pieces
 from loadmgr.composite.settings import StationSettings
@@ -95,17 +95,18 @@ def composite_schedule(
 
 def _station_schedule(source: ProfileSource, first: int, duration_s: int, unit: RateUnit) -> CompositeSchedule:
     settings = source.settings
-    evses = [
-        source.layers(evse_id, simulate=True)
-        for evse_id in range(1, settings.evses + 1)
-        if not settings.idle_counts_as_zero or source.transaction(evse_id) is not None
-    ]
+    alike: dict[int, tuple[Layers, int]] = {}
+    for evse_id in range(1, settings.evses + 1):
+        if not settings.idle_counts_as_zero or source.transaction(evse_id) is not None:
+            layers = source.layers(evse_id, simulate=True)
+            _, count = alike.get(id(layers), (layers, 0))
+            alike[id(layers)] = (layers, count + 1)
     whole = source.layers(0, simulate=True)
-    every = [*evses, whole]
+    every = [*(layers for layers, _ in alike.values()), whole]
     longest_s = longest_window_s(sum(e.pieces_once for e in every), math.fsum(e.pieces_per_s for e in every))
-    length_s = min(duration_s, longest_s)
+    length_s = longest_sum_s(every, first, min(duration_s, longest_s))
     window = (first, length_s or 1)
-    evses = [placed(layers, settings, window) for layers in evses]
+    evses = [(placed(layers, settings, window), count) for layers, count in alike.values()]
     whole = placed(whole, settings, window)
     pieces = partial(station_pieces, evses, whole, window, unit=unit, settings=settings)
     rows, rich, _ = merged(pieces(explain=False))
@@ -114,7 +115,7 @@ def _station_schedule(source: ProfileSource, first: int, duration_s: int, unit: 
         _, _, deciders = merged(pieces(explain=True))
         return deciders()
 
-    says_more = whole.rich or any(layers.rich for layers in evses)
+    says_more = whole.rich or any(layers.rich for layers, _ in evses)
     return CompositeSchedule(
         evse_id=0,
         start=_EPOCH + timedelta(seconds=first),

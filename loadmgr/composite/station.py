@@ -42,7 +42,7 @@ class _Share(NamedTuple):
 
 
 def station_pieces(
-    evses: Sequence[Layers],
+    evses: Sequence[tuple[Layers, int]],
     whole: Layers,
     window: tuple[int, int],
     *,
@@ -54,8 +54,8 @@ def station_pieces(
 
     Parameters
     ----------
-    evses : sequence of Layers
-        Of every EVSE that counts.
+    evses : sequence of (Layers, int)
+        Of every EVSE that counts, and how many there are of a kind.
     whole : Layers
         Of what is installed on 0.
     window : tuple of int
@@ -66,13 +66,13 @@ def station_pieces(
         Whether the pieces say what decides them, which costs more than the rest: all EVSEs decide a sum.
     """
     start, length_s = window
-    total = _Total(len(evses))
+    total = _Total([count for _, count in evses])
     changes: list[tuple[int, int, _Share | list[Record]]] = []
-    for number, layers in enumerate(evses):
+    for number, (layers, _) in enumerate(evses):
         shares = _rich_shares if layers.rich else _plain_shares
         made = shares(layers, window, unit, settings, explain=explain)
         changes += [(share.when, number, share) for share in made]
-    own = [layers.generation for layers in evses if layers.generation and len(evses) > 1]
+    own = [layers.generation for layers, _ in evses if layers.generation and sum(total.counts) > 1]
     stacks = [whole.maximum, whole.external, whole.generation, *own]
     leadings = walk([leading(stack, start, length_s) for stack in stacks], length_s)
     changes += [(when, len(evses), records) for when, records in leadings]
@@ -90,8 +90,9 @@ def station_pieces(
 class _Total:
     """The running sum over the EVSEs, in tenths."""
 
-    def __init__(self, count: int) -> None:
-        self.shares: list[_Share | None] = [None] * count
+    def __init__(self, counts: Sequence[int]) -> None:
+        self.counts = counts
+        self.shares: list[_Share | None] = [None] * len(counts)
         self.limit = 0
         self.unlimited = 0
         self.codes = [0] * (NO_CODE + 1)
@@ -99,8 +100,9 @@ class _Total:
         self.given = [0] * len(_SIGNED)
 
     def put(self, number: int, share: _Share) -> None:
-        """Replace the share of an EVSE."""
-        for each, sign in ((self.shares[number], -1), (share, 1)):
+        """Replace the share of the EVSEs of a kind."""
+        count = self.counts[number]
+        for each, sign in ((self.shares[number], -count), (share, count)):
             if each is None:
                 continue
             if each.limit is None:
@@ -175,9 +177,10 @@ def _capped(total: _Total, when: int, caps: list[Record], *, unit: RateUnit, set
     if setpoint is not None:
         setpoint = setpoint if limit is None else min(setpoint, limit)
         setpoint = setpoint if discharge is None else max(setpoint, discharge)
-    for key, own_code, _, _ in caps[2:]:
-        if limit is not None and key != NO_LIMIT:
-            limit += made.tenths(key, unit, made.multipliers[own_code])
+    for record in caps[2:]:
+        if limit is not None and record[0] != NO_LIMIT:
+            limit += made.tenths(record[0], unit, made.multipliers[record[1]])
+            deciders = (*deciders, record)
     code = shown_code(code, settings)
     period = SchedulePeriod(
         start_s=0,

@@ -30,6 +30,7 @@ from loadmgr.model.profile import (
 )
 from loadmgr.model.units import require_utc
 
+_ALIKE = -1  # stands for every EVSE that has nothing of its own
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -55,6 +56,7 @@ class ProfileStore:
         self._vehicle: dict[int, Compiled] = {}
         self._offline_since: datetime | None = None
         self._order = 0
+        self._own: set[int] | None = None
         self._layers: dict[tuple[int, bool, int], Layers] = {}
         self._kept: dict[int, tuple[datetime, datetime, LimitNow]] = {}
 
@@ -119,10 +121,7 @@ class ProfileStore:
         self._append(evse_id, profile, now)
 
     def put(self, evse_id: int, profile: ChargingProfile, *, now: datetime) -> None:
-        """Put a profile of another origin in the store: an external system's, or one that a station reported.
-
-        It replaces the one with its id and is not held to the rules for a CSMS.
-        """
+        """Put a profile of another origin in the place of the one with its id, not held to the rules for a CSMS."""
         self._installed = [c for c in self._installed if c.profile.profile_id != profile.profile_id]
         self._append(evse_id, profile, now)
 
@@ -183,7 +182,7 @@ class ProfileStore:
             self._draw(compiled, evse_id)
         self._changed()
         waiting = [p for p in self._pending if p.evse_id == evse_id]
-        self._pending = [p for p in self._pending if p.evse_id != evse_id]
+        self.drop_pending(evse_id)
         for pending in waiting:
             self._install(evse_id, replace(pending.profile, transaction_id=transaction.transaction_id), now)
 
@@ -195,12 +194,11 @@ class ProfileStore:
         if self._transactions.pop(evse_id, None) is None:
             return
         self._installed = [
-            c for c in self._installed if not (c.profile.purpose is ProfilePurpose.TX and c.evse_id == evse_id)
+            c for c in self._installed if c.profile.purpose is not ProfilePurpose.TX or c.evse_id != evse_id
         ]
         self._priority.discard(evse_id)
-        self._drawn.pop(evse_id, None)
-        self._soc_percent.pop(evse_id, None)
-        self._vehicle.pop(evse_id, None)
+        for kept in (self._drawn, self._soc_percent, self._vehicle):
+            kept.pop(evse_id, None)
         self._changed()
 
     def drop_pending(self, evse_id: int) -> None:
@@ -259,8 +257,9 @@ class ProfileStore:
         self._changed()
 
     def layers(self, evse_id: int, *, simulate: bool, schedule_index: int = 0) -> Layers:
-        """Return the stacks of an EVSE, kept until something changes."""
-        key = (evse_id, simulate, schedule_index)
+        """Return the stacks of an EVSE, kept until something changes; EVSEs with nothing of their own have the same."""
+        alike = evse_id > 0 and evse_id not in self._own_evses()
+        key = (_ALIKE if alike else evse_id, simulate, schedule_index)
         layers = self._layers.get(key)
         if layers is None:
             layers = self._layers[key] = build_layers(
@@ -375,6 +374,13 @@ class ProfileStore:
         if len(self._installed) >= most_profiles(self._settings):
             self.purge(now)
 
+    def _own_evses(self) -> set[int]:
+        """Return the EVSEs that have something of their own: a profile, a transaction, a vehicle."""
+        if self._own is None:
+            held = {c.evse_id for c in self._installed}
+            self._own = held.union(self._transactions, self._priority, self._vehicle, self._soc_percent)
+        return self._own
+
     def _keep(self, kept: list[Compiled]) -> bool:
         if len(kept) == len(self._installed):
             return False
@@ -383,6 +389,7 @@ class ProfileStore:
         return True
 
     def _changed(self) -> None:
+        self._own = None
         self._layers.clear()
         self._kept.clear()
 

@@ -11,6 +11,7 @@ import pytest
 from loadmgr.apps import cli
 from loadmgr.apps.composite_document import read_document
 from loadmgr.apps.composite_run import run_document
+from loadmgr.composite.lanes import lanes
 from loadmgr.errors import InputError
 
 PERIODS = [{"startPeriod": 0, "limit": 16}, {"startPeriod": 60, "limit": 8}]
@@ -100,12 +101,17 @@ FAULTS = [
     ("nonsense", 1, "nonsense: unknown key"),
     ("operations", ..., "operations: missing"),
     ("station/evses", 0, "station.evses: must be at least 1"),
-    ("station/evses", 10**9, "evses must lie in 1..10000"),
+    ("station/evses", 10**9, "station.evses: must lie in 1..10000"),
+    ("station/max_stack_level", -1, "station.max_stack_level: must be at least 0"),
+    ("station/max_periods", 0, "station.max_periods: must be at least 1"),
+    ("station/supply_phases", 0, "station.supply_phases: must be at least 1"),
+    ("soc", 101, "soc: must lie in 0..100"),
     ("station/colour", "red", "station.colour: unknown key"),
     ("station/allowed_units", ["A", "V"], "station.allowed_units.1: must be one of A, W"),
     ("station/time_zone", "Mars/Olympus", "station.time_zone: not a time zone"),
-    ("defaults/voltage_v", 0, "voltage_v must lie above 0"),
-    ("defaults/current_a", -1, "default_current_a must lie in"),
+    ("defaults/voltage_v", 0, "defaults.voltage_v: must lie above 0"),
+    ("defaults/current_a", -1, "defaults.current_a: must lie in"),
+    ("defaults/phases", 4, "defaults.phases: must lie in 1..3"),
     ("transactions/0/start", "2024-06-10T11:00:00", "transactions[0].start: needs a time zone"),
     ("transactions/0/evse_id", ..., "transactions[0].evse_id: missing"),
     ("offline_for_s", -1, "offline_for_s: must be at least 0"),
@@ -151,7 +157,7 @@ def test_bad_input_is_one_line_that_names_the_place_and_nothing_is_printed(
     assert message in err
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "[1", "[" * 100_000, '{"now": 1, "now": 2}'])
 def test_what_is_not_json_is_named(monkeypatch, capsys, text) -> None:
     status, out, err = called(monkeypatch, capsys, text)
 
@@ -184,6 +190,12 @@ def test_an_unknown_evse_and_an_unsupported_unit_are_answered_not_raised() -> No
     ]
 
 
+def test_an_evse_beyond_every_station_is_unknown_and_costs_nothing() -> None:
+    far = changed("operations/2/evse_id", 10**9) | {"station": {}}
+
+    assert "UnknownEVSE" == answer(far)[2]["reason"]
+
+
 def test_a_missing_unit_is_the_first_supported_one() -> None:
     document = changed("operations/2/unit", ...) | {"station": {"evses": 1, "allowed_units": ["W", "A"]}}
 
@@ -203,7 +215,7 @@ def test_the_table_names_the_profile_that_decides(monkeypatch, capsys) -> None:
     status, out, _ = called(monkeypatch, capsys, document, "--explain")
 
     assert 0 == status
-    assert "TX_DEFAULT level 0, profile 1 (16 A)" in out
+    assert "TxDefaultProfile level 0, profile 1 (16 A)" in out
     assert "operation 4: Rejected, UnknownEVSE" in out
 
 
@@ -215,6 +227,23 @@ def test_the_plot_is_a_picture(monkeypatch, capsys, tmp_path: Path) -> None:
     assert 0 == status
     assert json.loads(out)
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_in_no_format_is_refused_by_name(monkeypatch, capsys, tmp_path: Path) -> None:
+    status, out, err = called(monkeypatch, capsys, DOCUMENT, "--plot", str(tmp_path / "lanes.doc"))
+
+    assert (2, "", 1) == (status, out, err.count("\n"))
+    assert "lanes.doc: the ending must be one of" in err
+
+
+def test_the_lanes_of_the_station_show_what_its_evses_have_of_their_own() -> None:
+    whole = PROFILE | {"id": 2, "chargingProfilePurpose": "ChargingStationMaxProfile"}
+    operations = [{"op": "set", "evse_id": 0, "profile": whole}, *DOCUMENT["operations"][:1], ASK | {"evse_id": 0}]
+    outcome = run_document(read_document(changed("operations", operations), place="document 1"))
+
+    assert [(0, 2), (1, 1)] == [
+        (lane.evse_id, lane.profile.profile_id) for lane in lanes(outcome.store, outcome.schedules[0])
+    ]
 
 
 def test_a_plot_needs_a_schedule(monkeypatch, capsys, tmp_path: Path) -> None:

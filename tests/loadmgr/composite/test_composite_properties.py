@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from loadmgr.bridge.profile_json import profile_from_json, profile_to_json
+from loadmgr.composite import layers
 from loadmgr.composite.bound import MAX_PIECES
 from loadmgr.composite.conversion import conversion, thousandths
 from loadmgr.composite.lanes import lanes
@@ -206,3 +207,21 @@ def test_a_wrong_question_is_a_value_error(change, message):
     question = {"evse_id": 1, "start": NOON, "duration_s": 60, "unit": RateUnit.A} | change
     with pytest.raises(ValueError, match=message):
         composite_schedule(station(), **question)
+
+
+def test_the_sum_of_ten_thousand_evses_is_bounded(monkeypatch):
+    """Those with nothing of their own are reckoned once; the others shorten the answer, and it says so."""
+    monkeypatch.setattr(layers, "MAX_PIECES", 20_000)
+    store = station(transaction_at=None, evses=10_000)
+    store.load(0, profile(1, {s: 6 + s % 2 for s in range(1000)}), now=NOON)
+    ask = {"evse_id": 0, "start": NOON, "duration_s": 2000, "unit": RateUnit.A}
+
+    whole = composite_schedule(store, **ask)
+    for evse_id in range(1, 40):
+        store.load(evse_id, profile(evse_id + 1, {0: 5}, level=9, start=NOON + timedelta(days=1)), now=NOON)
+    shortened = composite_schedule(store, **ask)
+
+    assert (2000, 1000) == (whole.duration_s, len(whole.rows))
+    assert (0, 60_000.0) == whole.rows[0][:2]
+    assert 450 < shortened.duration_s < 550
+    assert whole.rows[: len(shortened.rows)] == shortened.rows

@@ -208,6 +208,16 @@ def test_generation_is_added_to_the_finished_minimum():
     assert (5.0, (1, 3)) == (store.limit_at(1, NOON).limit_a, store.limit_at(1, NOON).because)  # 1.4 and 3.6
 
 
+def test_generation_is_named_among_what_decides_the_stations_sum():
+    store = station(V21)
+    store.load(0, profile(1, {0: 10}, purpose=ProfilePurpose.CHARGE_POINT_MAX), now=NOON)
+    store.load(0, profile(2, {0: 4}, purpose=ProfilePurpose.LOCAL_GENERATION), now=NOON)
+
+    schedule = composite_schedule(store, evse_id=0, start=NOON, duration_s=60, unit=RateUnit.A)
+
+    assert [(14.0, (1, 2))] == [(p.limit, p.because) for p in schedule.periods]
+
+
 def test_generation_of_the_station_is_shared_and_added_to_its_total_once():
     """K04.FR.05: not to each of several EVSEs."""
     store = station(V21, evses=2)
