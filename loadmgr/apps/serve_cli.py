@@ -49,6 +49,9 @@ def serve(  # noqa: PLR0913 - the options of a command
         bool,
         typer.Option("--control", help="Control the sites: their stations are behind a CSMS that carries commands."),
     ] = False,
+    private_webhooks: Annotated[
+        bool, typer.Option("--private-webhooks", help="Let webhooks lead to addresses of your own network.")
+    ] = False,
     json_log: Annotated[bool, typer.Option("--json-log", help="Write the log as JSON, a line for each event.")] = False,
 ) -> None:
     """Answer HTTP: POST /v1/schedule gives charging profiles for a site as it stands; see /openapi.json.
@@ -66,7 +69,14 @@ def serve(  # noqa: PLR0913 - the options of a command
         plain_http=plain_http,
         is_open=is_open,
     )
-    working = Working(database=database, rate_per_s=rate, workers=workers, json_log=json_log, control=control)
+    working = Working(
+        database=database,
+        rate_per_s=rate,
+        workers=workers,
+        json_log=json_log,
+        control=control,
+        private_webhooks=private_webhooks,
+    )
     run_service(named_sites(sites or []), listening, working)
 
 

@@ -30,6 +30,7 @@ from loadmgr.apps.service.service import Service
 from loadmgr.apps.service.site_routes import site_routes
 from loadmgr.apps.service.snapshot import ScheduleRequest
 from loadmgr.apps.service.watching import Watched
+from loadmgr.apps.service.webhooks import WebhookRequest, webhook_routes
 from loadmgr.store.database import DatabaseLost
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ BODIES = (
     OverrideRequest,
     PricesRequest,
     RepliesRequest,
+    WebhookRequest,
 )
 
 
@@ -56,10 +58,12 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(compute_routes(service))
     app.include_router(site_routes(service))
     app.include_router(people_routes(service))
+    app.include_router(webhook_routes(service))
     app.include_router(admin_routes(service))
     app.include_router(health_routes(service))
     app.add_middleware(Watched, counts=service.counts)
     _add_refusals(app)
+    app.state.service = service
     made: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:

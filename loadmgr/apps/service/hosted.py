@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +93,7 @@ class HostedSite:
         self.process.on_decision.append(self._decided)
         self._links: dict[str, CsmsLink] = {}
         self._task: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
         self._status_due: asyncio.TimerHandle | None = None
         self._status_told_s = -STATUS_EVERY_S
 
@@ -106,8 +107,15 @@ class HostedSite:
         self._task = asyncio.create_task(self.process.run())
         self._task.add_done_callback(_say_end)
 
+    def accompany(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have some work done as long as this site is controlled here."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(_say_end)
+        self._beside.append(task)
+
     async def stop(self) -> None:
         """End in good order: stations keep what they hold."""
+        await stop(*self._beside)
         if self._task is None:
             return
         self.process.drain()

@@ -8,6 +8,7 @@ from pathlib import Path
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.leases import RENEW_S, Lease, LeaseBook
 from loadmgr.apps.service.service import Service
+from loadmgr.apps.service.webhooks import deliver
 from loadmgr.apps.serving import stop
 from loadmgr.errors import JournalError
 from loadmgr.site_file import SiteFile
@@ -106,6 +107,7 @@ class Hosting:
             self._service.journals[name] = place
         hosted = HostedSite(name, site_file, clock=self._clock, store=store, may_send=lambda: self._may_send(name))
         hosted.start()
+        hosted.accompany(deliver(self._service, hosted))
         self._service.hosted[name] = hosted
 
     def _may_send(self, name: str) -> bool:

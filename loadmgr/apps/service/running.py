@@ -68,6 +68,8 @@ class Working:
         A file or a ``postgresql://`` URL; with the latter several workers share sites by leases.
     control : bool
         Its sites are under control, instead of being known by name alone.
+    private_webhooks : bool
+        Webhooks may lead to private addresses.
     """
 
     database: str | None = None
@@ -75,6 +77,7 @@ class Working:
     workers: int | None = None
     json_log: bool = False
     control: bool = False
+    private_webhooks: bool = False
 
 
 def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Working) -> None:
@@ -100,6 +103,7 @@ def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Wo
         rate=rate,
         workers=working.workers,
         to_control=sites if working.control else (),
+        private_webhooks=working.private_webhooks,
     )
     _say_hello(service, listening, lasting=working.database is not None)
     try:

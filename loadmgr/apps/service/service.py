@@ -36,6 +36,7 @@ class Service:
     journals: dict[str, str] = field(default_factory=dict)
     fences: dict[str, int] = field(default_factory=dict)
     to_control: frozenset[str] = frozenset()
+    private_webhooks: bool = False
 
     def fence_of(self, site: str) -> int | None:
         """Return the fencing token under which this process controls a site; ``None`` where nobody else could."""
@@ -51,7 +52,7 @@ class Service:
         self.tables.close()
 
 
-def build_service(
+def build_service(  # noqa: PLR0913 - the choices of a service
     sites: Mapping[str, SiteFile],
     *,
     now: Callable[[], datetime],
@@ -60,6 +61,7 @@ def build_service(
     rate: Rate = USUAL_RATE,
     workers: int | None = None,
     to_control: Iterable[str] = (),
+    private_webhooks: bool = False,
 ) -> Service:
     """Return a service.
 
@@ -77,6 +79,8 @@ def build_service(
         Threads that compute; ``None`` is one for each core.
     to_control : iterable of str
         Sites that this worker, or another one, has under control.
+    private_webhooks : bool
+        Webhooks may lead to private addresses, and by http.
 
     Raises
     ------
@@ -96,4 +100,5 @@ def build_service(
         shelf=shelf,
         engine=Engine(shelf, workers=workers),
         to_control=frozenset(to_control),
+        private_webhooks=private_webhooks,
     )
