@@ -4,7 +4,39 @@ Rule 1: this file knows messages, not electricity: what the station does with a 
     `Body`'s business.
 Rule 2: the methods mean the same in every version; what differs on the wire is decided here and nowhere else.
 Rule 3: the station obeys the rules that real ones should: transaction messages in order, seqNo without gaps, no
-    status told twice.
+    status told twice. It is rude on demand: it drops the line (``disconnect(drop=True)``), answers late or in error
+    (`PlainBody`), says things twice (`ChargingStation.repeat`) and says anything (`ChargingStation.write`).
+
+A session against a CSMS of our own, in real time; against another, only the address differs:
+
+>>> from ocpp_link.answers import csms_answer
+>>> from ocpp_link.transport import SystemClock, serve
+>>> class Csms:
+...     async def on_connect(self, station): ...
+...     async def on_disconnect(self, station, reason): ...
+...     def on_event(self, station, event): ...
+...     def on_call(self, station, action, payload):
+...         print(station.id, action)
+...         return csms_answer(station.version, action, payload, now=SystemClock().now(), transaction_id=7)
+>>> async def session():
+...     server = await serve("127.0.0.1", 0, handler=Csms())
+...     url = f"ws://127.0.0.1:{server.port}/ocpp"
+...     body = PlainBody({"Reset": {"status": "Rejected"}})
+...     station = ChargingStation(identity="CS1", version="1.6", url=url, clock=SystemClock(), body=body)
+...     await station.connect()
+...     await station.boot()
+...     started = await station.start_transaction(1, "TAG", meter_wh=0.0)
+...     await station.meter_values(1, [Sample(16.0, "Current.Import", phase="L1")])
+...     print(await server.stations["CS1"].call("Reset", {"type": "Soft"}))
+...     await station.stop_transaction(1, meter_wh=120.0)
+...     await station.disconnect()
+...     await server.close()
+>>> asyncio.run(session())
+CS1 BootNotification
+CS1 StartTransaction
+CS1 MeterValues
+{'status': 'Rejected'}
+CS1 StopTransaction
 """
 
 import asyncio
@@ -18,8 +50,10 @@ from ocpp_link import events
 from ocpp_link.answers import station_answer
 from ocpp_link.clock import Clock
 from ocpp_link.dialect import Version
-from ocpp_link.errors import ConnectionLost, OcppError
+from ocpp_link.errors import AnswerLater, ConnectionLost, OcppError
+from ocpp_link.frames import Call, serialise
 from ocpp_link.link import Link
+from ocpp_link.protocol import new_message_id
 from ocpp_link.testing_wire import BootReply, Sample, StartReply, StationTalk, Transaction, talk_of
 from ocpp_link.timestamps import from_wire
 from ocpp_link.transport import ClientPolicy, connect
@@ -44,12 +78,20 @@ class PlainBody:
     ----------
     answers
         Responses by action, to script the station. An `OcppError` is raised instead of returned.
+    delays_s
+        How long the answer to an action takes [s]; other calls are answered meanwhile.
     """
 
-    def __init__(self, answers: Mapping[str, dict[str, Any] | OcppError] | None = None) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, dict[str, Any] | OcppError] | None = None,
+        *,
+        delays_s: Mapping[str, float] | None = None,
+    ) -> None:
         self.received: list[tuple[str, dict[str, Any]]] = []
         """Every call of the CSMS in order."""
         self.answers: dict[str, dict[str, Any] | OcppError] = dict(answers or {})
+        self.delays_s: dict[str, float] = dict(delays_s or {})
         self.disconnects: list[str] = []
         """Why connections ended."""
         self.version: Version = "1.6"
@@ -59,10 +101,12 @@ class PlainBody:
         """Answer as scripted, else plainly."""
         self.received.append((action, payload))
         answer = self.answers.get(action)
-        if answer is None:
-            return station_answer(self.version, action, payload)
         if isinstance(answer, OcppError):
             raise answer
+        if answer is None:
+            answer = station_answer(self.version, action, payload)
+        if action in self.delays_s:
+            raise AnswerLater(answer, after_s=self.delays_s[action])
         return answer
 
     def on_disconnect(self, reason: str) -> None:
@@ -169,6 +213,24 @@ class ChargingStation:
         if self.link is None:
             raise ConnectionLost(f"{self.identity} is not connected")
         return await self.link.call(action, payload, timeout_s=timeout_s)
+
+    def write(self, text: str | bytes) -> None:
+        """Write any text as it is, past every rule: what is no JSON, no OCPP, or breaks its schema.
+
+        Raises
+        ------
+        ConnectionLost
+            While not connected.
+        """
+        if self.link is None:
+            raise ConnectionLost(f"{self.identity} is not connected")
+        self.link.write_raw(text.encode() if isinstance(text, str) else text)
+
+    def repeat(self, action: str, payload: dict[str, Any], *, times: int = 2) -> None:
+        """Say the same message several times, under one id; nobody waits for the answers."""
+        text = serialise(Call(new_message_id(), action, payload))
+        for _ in range(times):
+            self.write(text)
 
     async def boot(self, *, reason: str = "PowerUp") -> BootReply:
         """Send BootNotification; when it is accepted, heartbeats follow by themselves."""

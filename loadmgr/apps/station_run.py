@@ -17,9 +17,7 @@ from loadmgr.sim.outlet import Outlet
 from loadmgr.sim.station import SimStation
 from loadmgr.sim.station_clock import StationClock
 from loadmgr.sim.vehicle import VehicleSpec
-from ocpp_link import frames
 from ocpp_link.errors import InvalidRequest, OcppError
-from ocpp_link.protocol import new_message_id
 from ocpp_link.transport import ClientPolicy
 from ocpp_link.wirelog import Direction, shown
 
@@ -200,8 +198,8 @@ async def _say(plan: Plan, station: SimStation, clock: RealClock) -> None:
             answer = await station.wire.call(action, payload)
         except InvalidRequest as error:
             plan.tell(f"{station.id}: {error}; sent all the same")
-            if station.wire.connected and station.wire.link is not None:
-                station.wire.link.write_raw(frames.serialise(frames.Call(new_message_id(), action, payload)))
+            if station.wire.connected:
+                station.wire.repeat(action, payload, times=1)
         except OcppError as error:
             plan.tell(f"{station.id}: {action}: {error}")
         else:

@@ -23,7 +23,7 @@ from ocpp_link.errors import (
 from ocpp_link.events import HandlerFailed, LateReply
 from ocpp_link.station import Station
 from ocpp_link.testing import ChargingStation, PlainBody, Sample
-from ocpp_link.transport import Server, connect, serve
+from ocpp_link.transport import Server, SystemClock, connect, serve
 from tests.ocpp_link.csms import RecordingCsms
 from tests.ocpp_link.lockstep import LockstepClock
 from tests.ocpp_link.waiting import until
@@ -332,3 +332,32 @@ def test_a_caller_who_gives_up_leaves_no_connection_and_no_complaint(
     gc.collect()
 
     assert "never retrieved" not in caplog.text
+
+
+def test_a_station_is_rude_on_demand() -> None:
+    csms = RecordingCsms()
+
+    async def main() -> None:
+        server = await serve("127.0.0.1", 0, handler=csms)
+        url = f"ws://127.0.0.1:{server.port}/ocpp"
+        body = PlainBody({"ClearCache": CallRejected("GenericError")}, delays_s={"Reset": 0.05})
+        station = ChargingStation(identity="CS", version="1.6", url=url, clock=SystemClock(), body=body)
+        with pytest.raises(ConnectionLost):
+            station.write("[")
+        await station.connect()
+        station.repeat("Heartbeat", {}, times=3)
+        station.write("[2,")
+        there = server.stations["CS"]
+        with pytest.raises(CallTimeout):
+            await there.call("Reset", {"type": "Soft"}, timeout_s=0.01)
+        with pytest.raises(CallRejected):
+            await there.call("ClearCache", {})
+        async with asyncio.timeout(5):
+            await until(lambda: any(isinstance(event, LateReply) for event in csms.events))
+        await station.disconnect(drop=True)
+        await server.close()
+
+    asyncio.run(main())
+
+    assert ["Heartbeat"] == [action for _, action, _ in csms.calls]
+    assert ["DuplicateCall", "DuplicateCall", "Garbage", "LateReply"] == [type(each).__name__ for each in csms.events]
