@@ -269,13 +269,20 @@ class ChargingStation:
         return self._talk.authorize_status(await self.call("Authorize", self._talk.authorize(id_token)))
 
     async def start_transaction(
-        self, evse_id: int, id_token: str, *, meter_wh: float, remote_start_id: int | None = None
+        self,
+        evse_id: int,
+        id_token: str,
+        *,
+        meter_wh: float,
+        remote_start_id: int | None = None,
+        offline_at: datetime | None = None,
     ) -> StartReply:
-        """Start a transaction on an EVSE (1.6: connector)."""
-        now = self.clock.now()
+        """Start a transaction on an EVSE (1.6: connector); ``offline_at``: it began then, without a connection."""
+        now = offline_at or self.clock.now()
         name = self._talk.new_transaction_id(evse_id, now)
         transaction = Transaction(evse_id=evse_id, transaction_id=name, id_token=id_token)
-        action, payload = self._talk.start(transaction, meter_wh, remote_start_id, now)
+        told = replace(transaction, offline=offline_at is not None)
+        action, payload = self._talk.start(told, meter_wh, remote_start_id, now)
         self._transactions[evse_id] = transaction
         try:
             answer = await self.call(action, payload)
@@ -288,17 +295,21 @@ class ChargingStation:
             self._transactions[evse_id] = replace(self._transactions[evse_id], transaction_id=reply.transaction_id)
         return reply
 
-    async def meter_values(self, evse_id: int, samples: Sequence[Sample]) -> None:
-        """Report samples: of the open transaction if there is one, else of the EVSE."""
-        now = self.clock.now()
+    async def meter_values(
+        self, evse_id: int, samples: Sequence[Sample], *, offline_at: datetime | None = None
+    ) -> None:
+        """Report samples of the open transaction, else of the EVSE; ``offline_at``: taken then, unconnected."""
+        now = offline_at or self.clock.now()
         transaction = self._transactions.get(evse_id)
         if transaction is not None:
-            transaction = self._advance(evse_id, transaction)
+            transaction = replace(self._advance(evse_id, transaction), offline=offline_at is not None)
         action, payload = self._talk.meter_values(evse_id, transaction, samples, now)
         await self.call(action, payload)
 
-    async def stop_transaction(self, evse_id: int, *, meter_wh: float, reason: str = "EVDisconnected") -> None:
-        """Stop the open transaction of an EVSE.
+    async def stop_transaction(
+        self, evse_id: int, *, meter_wh: float, reason: str = "EVDisconnected", offline_at: datetime | None = None
+    ) -> None:
+        """Stop the open transaction of an EVSE; ``offline_at``: it ended then, without a connection.
 
         Raises
         ------
@@ -308,8 +319,8 @@ class ChargingStation:
         transaction = self._transactions.pop(evse_id, None)
         if transaction is None:
             raise ValueError(f"evse_id must have an open transaction, got {evse_id}")
-        ended = replace(transaction, seq_no=transaction.seq_no + 1)
-        action, payload = self._talk.stop(ended, meter_wh, reason, self.clock.now())
+        ended = replace(transaction, seq_no=transaction.seq_no + 1, offline=offline_at is not None)
+        action, payload = self._talk.stop(ended, meter_wh, reason, offline_at or self.clock.now())
         await self.call(action, payload)
 
     def forget(self) -> None:

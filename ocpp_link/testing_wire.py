@@ -56,6 +56,8 @@ class Transaction:
     seq_no: int = 0
     """Of the last TransactionEvent (2.x)."""
     charging_state: str | None = None
+    offline: bool = False
+    """What is told of it now happened while there was no connection (2.x)."""
 
 
 class StationTalk(Protocol):
@@ -315,7 +317,8 @@ class _Talk2:
 
     def _event(self, kind: str, transaction: Transaction, trigger: str, now: datetime) -> dict[str, Any]:
         info = {"transactionId": transaction.transaction_id, "chargingState": transaction.charging_state}
-        return {
+        marks = {"offline": True} if transaction.offline else {}
+        return marks | {
             "eventType": kind,
             "timestamp": to_wire_ms(now),
             "triggerReason": trigger,

@@ -1,7 +1,6 @@
 """Server and client over real sockets, in real and in lock-stepped time."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,10 +22,9 @@ from ocpp_link.errors import (
 from ocpp_link.events import HandlerFailed, LateReply
 from ocpp_link.station import Station
 from ocpp_link.testing import ChargingStation, PlainBody, Sample
-from ocpp_link.transport import Server, SystemClock, connect, serve
+from ocpp_link.transport import Server, connect, serve
 from tests.ocpp_link.csms import RecordingCsms
 from tests.ocpp_link.lockstep import LockstepClock
-from tests.ocpp_link.waiting import until
 
 Scene = Callable[[Server, RecordingCsms, ChargingStation, LockstepClock], Awaitable[None]]
 
@@ -303,61 +301,3 @@ def test_a_path_outside_the_endpoint_is_not_found() -> None:
             await connect(f"ws://127.0.0.1:{server.port}/ocpp", identity="X", handler=csms)
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize("patience_s", [0.0, 0.1])
-def test_a_caller_who_gives_up_leaves_no_connection_and_no_complaint(
-    patience_s: float, caplog: pytest.LogCaptureFixture
-) -> None:
-    ended: list[bytes] = []
-
-    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        ended.append(await reader.read())
-        writer.close()
-
-    async def main() -> None:
-        silent = await asyncio.start_server(be_silent, "127.0.0.1", 0)
-        url = f"ws://127.0.0.1:{silent.sockets[0].getsockname()[1]}/ocpp"
-        asking = asyncio.create_task(connect(url, identity="CS", handler=RecordingCsms()))  # type: ignore[arg-type]
-        await asyncio.sleep(patience_s)
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-        if patience_s > 0.0:
-            async with asyncio.timeout(5):
-                await until(lambda: bool(ended))
-        silent.close()
-
-    asyncio.run(main())
-    gc.collect()
-
-    assert "never retrieved" not in caplog.text
-
-
-def test_a_station_is_rude_on_demand() -> None:
-    csms = RecordingCsms()
-
-    async def main() -> None:
-        server = await serve("127.0.0.1", 0, handler=csms)
-        url = f"ws://127.0.0.1:{server.port}/ocpp"
-        body = PlainBody({"ClearCache": CallRejected("GenericError")}, delays_s={"Reset": 0.05})
-        station = ChargingStation(identity="CS", version="1.6", url=url, clock=SystemClock(), body=body)
-        with pytest.raises(ConnectionLost):
-            station.write("[")
-        await station.connect()
-        station.repeat("Heartbeat", {}, times=3)
-        station.write("[2,")
-        there = server.stations["CS"]
-        with pytest.raises(CallTimeout):
-            await there.call("Reset", {"type": "Soft"}, timeout_s=0.01)
-        with pytest.raises(CallRejected):
-            await there.call("ClearCache", {})
-        async with asyncio.timeout(5):
-            await until(lambda: any(isinstance(event, LateReply) for event in csms.events))
-        await station.disconnect(drop=True)
-        await server.close()
-
-    asyncio.run(main())
-
-    assert ["Heartbeat"] == [action for _, action, _ in csms.calls]
-    assert ["DuplicateCall", "DuplicateCall", "Garbage", "LateReply"] == [type(each).__name__ for each in csms.events]
