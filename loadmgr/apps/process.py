@@ -158,6 +158,7 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
             store=keeping.store,
             pseudonym=keeping.pseudonym,
             models=keeping.models,
+            watching=options.upstream is not None and options.upstream.shadow,
         )
     loop = asyncio.get_running_loop()
 

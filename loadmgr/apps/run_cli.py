@@ -76,6 +76,9 @@ def run(  # noqa: PLR0913 - one option each
     upstream_state: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keeps its profiles; else SITE.upstream beside the site.")
     ] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Let everything pass and send nothing: only say what would be done.")
+    ] = False,
     start_offline: Annotated[
         bool, typer.Option("--start-offline", help="With `sticky`: let anybody start while the CSMS is lost.")
     ] = False,
@@ -118,10 +121,12 @@ def run(  # noqa: PLR0913 - one option each
             loss=upstream_loss,
             start_offline=start_offline,
             vendors=tuple(pass_vendor or ()),
+            shadow=shadow,
         )
-    elif upstream_passwords or upstream_ca or upstream_state or start_offline or pass_vendor:
+    elif upstream_passwords or upstream_ca or upstream_state or start_offline or pass_vendor or shadow:
         raise InputError("options about a CSMS need its address: --upstream wss://csms.example/ocpp")
-    if without_certificate:
+    certified = not (without_certificate or shadow)
+    if not certified:
         for fault in unproven(site_file):
             typer.echo(f"loadmgr: not proven: {fault}", err=True)
     else:
@@ -132,10 +137,10 @@ def run(  # noqa: PLR0913 - one option each
             host=host or site_file.listen.host,
             port=site_file.listen.port if port is None else port,
             quiet=quiet,
-            journal=None if no_journal else journal or str(default_journal(site_file.path)),
+            journal=None if no_journal or shadow else journal or str(default_journal(site_file.path)),
             keep_days=keep_days or None,
             socket=socket or socket_path(site_file.path),
-            certified=not without_certificate,
+            certified=certified,
             upstream=above,
             doorway=Doorway(access=access, certificate=tls_certificate, key=tls_key, client_authority=tls_client_ca),
             overrides=overrides_of(quirks, frozenset(map(str, site_file.site.station_by_id))),

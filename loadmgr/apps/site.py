@@ -73,6 +73,8 @@ class SiteProcess:
         Gives id tokens the names by which they are known from the door on, in the journal too.
     models : ProfileBook, optional
         What is known of stations from earlier, and what the operator says of them.
+    watching : bool
+        Nothing is sent, so that a draw above a limit is no disobedience.
 
     Raises
     ------
@@ -89,13 +91,14 @@ class SiteProcess:
         store: Store | None = None,
         pseudonym: Callable[[str], str] | None = None,
         models: ProfileBook | None = None,
+        watching: bool = False,
     ) -> None:
         self.site_file = site_file
         self.site = site_file.site
         self.since = clock.now()
         self.recalled: Recalled | None = None
         self.draining = False
-        self._store, self._pseudonym = store, pseudonym
+        self._store, self._pseudonym, self._watching = store, pseudonym, watching
         self.decided = False
         self._journal: Journal | None = None
         self._inbox: list[tuple[str, int, Observation]] = []
@@ -124,7 +127,7 @@ class SiteProcess:
 
     def _begun(self, site_file: SiteFile, now: datetime, store: Store | None) -> SiteController:
         """Return the controller: a new one, or one that remembers what the store holds."""
-        settings = control_settings(site_file)
+        settings = control_settings(site_file, watching=self._watching)
         if store is None:
             return SiteController(site_file.site, site_file.tariff, settings=settings)
         awake = wake(store, site_file.site, site_file.tariff, settings=settings, now=now)
@@ -329,7 +332,7 @@ class SiteProcess:
             at=self._clock.now(),
             site=self.site,
             tariff=self.site_file.tariff,
-            settings=control_settings(self.site_file),
+            settings=control_settings(self.site_file, watching=self._watching),
             how=how,
             knows_all=knows_all,
         )

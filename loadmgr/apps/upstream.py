@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from loadmgr.apps.local_controller import LocalController
 from loadmgr.apps.serving import serve_site, stop
+from loadmgr.apps.shadow import Shadow
 from loadmgr.apps.site import SiteProcess
 from loadmgr.errors import InputError
 from loadmgr.model.topology import Site
@@ -52,6 +53,8 @@ class Upstream:
         With ``sticky``: whether anybody may start charging meanwhile.
     vendors : tuple of str
         Vendor ids whose DataTransfer goes on to stations.
+    shadow : bool
+        Everything passes, nothing is sent: what would be done is compared with what is.
     """
 
     url: str
@@ -61,6 +64,7 @@ class Upstream:
     loss: str = "strict"
     start_offline: bool = False
     vendors: tuple[str, ...] = ()
+    shadow: bool = False
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -142,7 +146,7 @@ def _trust(authority: Path | None) -> ssl.SSLContext | None:
 class Relay:
     """The site's endpoint while a CSMS stands above it. Made by `serve_stations`."""
 
-    def __init__(self, server: ProxyServer, controller: LocalController) -> None:
+    def __init__(self, server: ProxyServer, controller: LocalController | Shadow) -> None:
         self.port = server.port
         self.controller = controller
         self._server = server
@@ -152,6 +156,8 @@ class Relay:
         """Stop listening and close every connection, below and above."""
         await stop(self._telling)
         await self._server.close()
+        if isinstance(self.controller, Shadow):
+            log.info("%s", self.controller.summary())
 
 
 async def serve_stations(
@@ -179,7 +185,11 @@ async def serve_stations(
         log.warning("stations that the CSMS knows by --upstream-passwords show none here: name theirs with --access")
     folder = upstream.folder
     keys = set(upstream.passwords) | set(() if policy is None or policy.access is None else _Named(process))
-    controller = LocalController(process, clock=clock, folder=folder / "held", vendors=upstream.vendors, keys=keys)
+    controller: LocalController | Shadow = (
+        Shadow(process, clock=clock, folder=folder)
+        if upstream.shadow
+        else LocalController(process, clock=clock, folder=folder / "held", vendors=upstream.vendors, keys=keys)
+    )
     queue = folder / "queue.sqlite3"
     settings = ProxySettings(
         tls=None if policy is None else policy.tls,

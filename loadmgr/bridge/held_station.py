@@ -19,6 +19,7 @@ from loadmgr.bridge.profile_messages import (
     CallFault,
     Payload,
     clear_charging_profile,
+    get_composite_schedule,
     set_charging_profile,
     update_dynamic_schedule,
     use_priority_charging,
@@ -114,6 +115,13 @@ class HeldStation:
         """Answer ClearChargingProfile."""
         return clear_charging_profile(self._store, payload)
 
+    def composite(self, payload: Payload, now: datetime) -> Payload | CallFault:
+        """Answer GetCompositeSchedule; a station that nothing limits has none."""
+        try:
+            return get_composite_schedule(self._store, payload, now=now)
+        except ValueError:
+            return {"status": "Rejected"}
+
     def update_dynamic(self, payload: Payload, now: datetime) -> Payload:
         """Answer UpdateDynamicSchedule."""
         return update_dynamic_schedule(self._store, payload, now=now)
@@ -167,6 +175,10 @@ class HeldStation:
                 self._store.end_transaction(number)
                 return True
         return False
+
+    def limit_a(self, number: int, now: datetime) -> float | None:
+        """Return what the profiles allow an EVSE now [A per phase]; ``None`` where none limits."""
+        return self._store.limit_at(number, now).limit_a
 
     # What the controller is told
 

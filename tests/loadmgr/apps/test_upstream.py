@@ -1,13 +1,15 @@
 """``loadmgr run --upstream``: a site between its stations and a CSMS that must not notice."""
 
 import asyncio
+import json
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadmgr.control.settings import ControlSettings
+from loadmgr.apps.settings import control_settings
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.metrics import Metrics
 from ocpp_link.transport import SystemClock
@@ -20,7 +22,10 @@ def quick_stations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stations start and dial again without the pauses of people and networks."""
     monkeypatch.setattr("loadmgr.sim.station.READER_S", 0.2)
     monkeypatch.setattr("loadmgr.sim.station.REDIAL_S", 0.3)
-    monkeypatch.setattr("loadmgr.apps.site.control_settings", lambda _: ControlSettings(tx_writes_per_day=100_000))
+    monkeypatch.setattr(
+        "loadmgr.apps.site.control_settings",
+        lambda site_file, **more: replace(control_settings(site_file, **more), tx_writes_per_day=100_000),
+    )
 
 
 async def all_charge(made: World, **changes: Any) -> None:
@@ -273,3 +278,28 @@ def test_a_station_that_the_site_does_not_name_is_turned_away(tmp_path: Path) ->
             await other.connect()
 
     play(scene, tmp_path)
+
+
+def test_in_shadow_mode_nothing_is_sent_and_both_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadmgr.apps.shadow.LOOK_S", 0.2)
+
+    async def scene(made: World) -> None:
+        for identity in VERSIONS:
+            made.start_station(identity)
+        await made.until(lambda: all(made.draw_a(each) == 16.0 for each in VERSIONS))  # 48 A through a fuse of 40 A
+        await made.until(lambda: made.relay.controller.over_s["main"] > 0)
+        assert [()] * 3 == [station.store.profiles for station in made.stations.values()]
+        assert "Accepted" == (await set_profile(made, "S201", 7.0)).status
+        await made.until(lambda: made.draw_a("S201") == 7.0)
+        await made.until(lambda: any(line["csms_a"] == 7.0 == line["drawn_a"] for line in compared(tmp_path)))
+
+    play(scene, tmp_path, fuse="40A", shadow=True)
+
+    ours = {line["evse"]: line["ours_a"] for line in compared(tmp_path)}
+    assert {"a", "b", "c"} == set(ours)
+    assert sum(ours.values()) <= 40.0
+
+
+def compared(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "site.upstream" / "shadow.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -199,7 +199,7 @@ class World:
         site = self.folder / "site.yaml"
         site.write_text(SITE.replace("FUSE", self.fuse))
         clock = SystemClock()
-        self.process = SiteProcess(load_site(site), clock=clock)
+        self.process = SiteProcess(load_site(site), clock=clock, watching=bool(options.get("shadow")))
         upstream = Upstream(
             url=f"ws://127.0.0.1:{self.csms.port}/ocpp", folder=self.folder / "site.upstream", **options
         )
