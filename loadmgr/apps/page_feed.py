@@ -1,0 +1,236 @@
+"""What the page shows of a running site: the present, the plan ahead, the last day, and what it cost.
+
+Rules
+-----
+1. A document is made at most once a second, only while somebody looks, and once for everybody.
+2. The past is kept in slots of five minutes, for a day: what a slot ended with.
+3. Money counts imported energy only: a demand charge is known when the month is over.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from loadmgr.apps.page_bill import RunningBill
+from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.status import own_alarms, plain, quirks_of
+from loadmgr.control.alarm import Severity
+from loadmgr.control.decision import CircuitView, Decision, EvseView, SessionView, SiteView
+from loadmgr.model.ids import CircuitId
+from loadmgr.model.series import TimeGrid
+from loadmgr.model.tariff import Tariff, prices
+
+SLOT_S = 300
+KEPT_SLOTS = 288
+PRICED_HOURS = 24
+RISK_WH = 100.0
+"""A forecast that misses what was wanted by more than this is at risk [Wh]."""
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Slot:
+    start_s: int
+    circuits: dict[str, list[float]] = field(default_factory=dict)
+    evses: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    def as_row(self) -> Row:
+        return {"at": self.start_s, "circuits": self.circuits, "evses": self.evses}
+
+
+class PageFeed:
+    """Gathers what the page shows.
+
+    Parameters
+    ----------
+    process : callable
+        Returns the process that runs the site, or the last that did.
+    tariff : Tariff, optional
+    alive : callable
+        Whether it runs.
+    """
+
+    def __init__(
+        self, process: Callable[[], SiteProcess], tariff: Tariff | None, *, alive: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._process = process
+        self._tariff = tariff
+        self._alive = alive
+        self._slots: deque[_Slot] = deque(maxlen=KEPT_SLOTS)
+        self._bill = RunningBill(tariff, process().site)
+        self._made = 0
+        self._stations: list[Row] = []
+        self._prices: tuple[int, list[tuple[int, float]]] = (-1, [])
+
+    def take(self, decision: Decision) -> None:
+        """Note where the site stands after a decision, once a slot."""
+        slot_s = int(decision.at.timestamp()) // SLOT_S * SLOT_S
+        if not self._slots or slot_s > self._slots[-1].start_s or decision.ended:
+            view = self._process().controller.view()
+            self._bill.take(view, decision.ended)
+            self._note(slot_s, view)
+
+    def _note(self, slot_s: int, view: SiteView) -> None:
+        if not self._slots or slot_s > self._slots[-1].start_s:
+            self._slots.append(_Slot(slot_s))
+        slot = self._slots[-1]
+        for circuit in view.circuits:
+            slot.circuits[circuit.circuit] = [round(a, 1) for a in circuit.measured_a or (0.0, 0.0, 0.0)]
+        for evse in view.evses:
+            if evse.session is not None:
+                slot.evses[evse.evse] = (round(max(evse.measured_a or (0.0,)), 1), evse.reason)
+
+    def history(self) -> list[Row]:
+        """Return the slots of the last day, the oldest first."""
+        return [slot.as_row() for slot in self._slots]
+
+    def document(self) -> Row:
+        """Return the present and the plan as JSON values; before the first decision hardly more than a name."""
+        process = self._process()
+        site = process.site
+        document: Row = {
+            "site": {"name": site.name, "time_zone": site.time_zone, "currency": site.currency},
+            "alive": self._alive(),
+            "decided": process.decided,
+        }
+        if not process.decided:
+            return document
+        view = process.controller.view()
+        alarms = [alarm for alarm in view.alarms if alarm.cleared is None]
+        times = _plan_times(view)
+        root = next(c for c in view.circuits if site.circuit_by_id[c.circuit].parent is None)
+        return document | {
+            "at": view.at.timestamp(),
+            "light": _light(view, site.time_zone, alive=self._alive()),
+            "power_w": sum(root.measured_a or (0.0, 0.0, 0.0)) * site.voltage_v,
+            "circuits": [self._circuit(c, view, len(times)) for c in view.circuits],
+            "evses": [_evse(e) for e in view.evses],
+            "plan_times": times,
+            "prices": self._price_band(view.at),
+            "stations": self._station_rows(view),
+            "limits": plain(view.limits),
+            "alarms": [plain(a) for a in alarms] + own_alarms(process),
+            "bill": self._bill.as_row(),
+            "slot": self._slots[-1].as_row() if self._slots else None,
+        }
+
+    def _station_rows(self, view: SiteView) -> list[Row]:
+        """Return the stations, looked at anew in every tenth document: what is shown of them changes slowly."""
+        if self._made % 10 == 0 or not self._stations:
+            models = self._process().models
+            self._stations = [plain(s) | {"quirks": quirks_of(models, s.station)} for s in view.stations]
+        self._made += 1
+        return self._stations
+
+    def _circuit(self, circuit: CircuitView, view: SiteView, steps: int) -> Row:
+        found = self._process().site.circuit_by_id[circuit.circuit]
+        return {
+            "id": circuit.circuit,
+            "parent": found.parent,
+            "rated_a": list(found.rated_a),
+            "limit_a": list(circuit.limit_a),
+            "building_a": list(circuit.building_a),
+            "assumed_a": list(circuit.assumed_a),
+            "measured_a": None if circuit.measured_a is None else list(circuit.measured_a),
+            "plan_a": self._planned(circuit, view, steps),
+        }
+
+    def _planned(self, circuit: CircuitView, view: SiteView, steps: int) -> list[list[float]]:
+        """Return the planned load of a circuit on each phase [A], side loads as they are now."""
+        planned = np.repeat(np.array(circuit.building_a)[:, None], steps, axis=1)
+        below = {e.id: e for e in self._process().site.evses_under(CircuitId(circuit.circuit))}
+        for evse in view.evses:
+            if evse.evse in below and evse.plan:
+                phases = below[evse.evse].phases
+                current_a = np.array([a for _, a in evse.plan])
+                planned[list(phases[: evse.phases or len(phases)]), : len(current_a)] += current_a
+        return np.round(planned, 1).tolist()  # type: ignore[no-any-return]
+
+    def _price_band(self, at: datetime) -> list[tuple[int, float]]:
+        """Return prices from the last full hour on, by the quarter of an hour."""
+        if self._tariff is None:
+            return []
+        hour_s = int(at.timestamp()) // 3600 * 3600
+        if self._prices[0] != hour_s:
+            start = datetime.fromtimestamp(hour_s, at.tzinfo)
+            grid = TimeGrid.uniform(start, step_s=900, steps=PRICED_HOURS * 4)
+            try:
+                found = prices(self._tariff, grid)
+            except ValueError:  # a dynamic price that is not known so far ahead: the band is left out
+                found = []
+            starts = [hour_s + 900 * i for i in range(len(found))]
+            self._prices = (hour_s, [(s, round(p, 5)) for s, p in zip(starts, found, strict=True)])
+        return self._prices[1]
+
+
+def _plan_times(view: SiteView) -> list[int]:
+    longest = max((evse.plan for evse in view.evses), key=len, default=())
+    return [int(at.timestamp()) for at, _ in longest]
+
+
+def _evse(evse: EvseView) -> Row:
+    return {
+        "id": evse.evse,
+        "station": evse.station,
+        "standing": evse.standing.value,
+        "state": None if evse.state is None else evse.state.value,
+        "session": None if evse.session is None else _session(evse.session),
+        "setpoint_a": evse.setpoint_a,
+        "held_a": evse.held_a,
+        "measured_a": None if evse.measured_a is None else max(evse.measured_a),
+        "power_w": evse.power_w,
+        "phases": evse.phases,
+        "reason": evse.reason,
+        "override": plain(evse.override),
+        "plan_a": [round(current_a, 1) for _, current_a in evse.plan],
+    }
+
+
+def _session(session: SessionView) -> Row:
+    return {
+        "token": session.id_token,
+        "started": session.started.timestamp(),
+        "departure": None if session.departure is None else session.departure.timestamp(),
+        "wanted_wh": session.wanted_wh,
+        "delivered_wh": session.delivered_wh,
+        "expected_wh": session.expected_wh,
+        "full_by": None if session.full_by is None else session.full_by.timestamp(),
+        "priority": session.priority,
+        "source": session.source,
+        "promise": _promise(session),
+    }
+
+
+def _promise(session: SessionView) -> str:
+    if session.wanted_wh is None or session.departure is None:
+        return "none"
+    if session.delivered_wh >= session.wanted_wh - RISK_WH:
+        return "kept"
+    return "on track" if session.expected_wh >= session.wanted_wh - RISK_WH else "at risk"
+
+
+def _light(view: SiteView, time_zone: str, *, alive: bool) -> Row:
+    """Return the state of the whole in one word and one sentence."""
+    active = [a for a in view.alarms if a.cleared is None]
+    if not alive:
+        return {"state": "dead", "text": "the controller is away: stations keep to their own profiles"}
+    for severity, state in ((Severity.DANGER, "danger"), (Severity.WARNING, "attention")):
+        worst = [a for a in active if a.severity is severity]
+        if worst:
+            more = f", and {len(worst) - 1} more" if len(worst) > 1 else ""
+            return {"state": state, "text": f"{worst[0].cause}{more}"}
+    if view.limits:
+        limit = view.limits[0]
+        until = "" if limit.until is None else f" until {_clock(limit.until, time_zone)}"
+        return {"state": "limited", "text": f"limited by {limit.source}{until}"}
+    return {"state": "good", "text": "every limit is kept"}
+
+
+def _clock(at: datetime, time_zone: str) -> str:
+    return f"{at.astimezone(ZoneInfo(time_zone)):%H:%M}"

@@ -1,0 +1,69 @@
+// The heat map: an EVSE a row, five minutes a column; the past as it was, the next hours as they are planned.
+
+import { amps, clock } from "./words.js";
+
+const BACK_S = 6 * 3600, AHEAD_S = 12 * 3600, SLOT_S = 300, ROW = 18, LEFT = 64, TOP = 18;
+// Light to dark in one hue: told apart also by those who see no colours, and by the words below.
+const SHADES = ["#e8eef4", "#c3d9ea", "#93bedc", "#5d9ccb", "#2f78b3", "#0e4f86", "#08305a"];
+let fields = null;
+
+export function drawHeat(canvas, history, shown) {
+  const busy = shown.evses.filter((evse) => evse.session || history.some((slot) => slot.evses[evse.id]));
+  const rows = (busy.length ? busy : shown.evses).map((evse) => evse.id);
+  const most = Math.max(6, ...shown.evses.map((e) => Math.max(0, ...e.plan_a, e.measured_a || 0)), ...history.flatMap((s) => Object.values(s.evses).map((e) => e[0])));
+  const from = Math.floor((shown.at - BACK_S) / SLOT_S) * SLOT_S;
+  const columns = Math.ceil((BACK_S + AHEAD_S) / SLOT_S), ratio = globalThis.devicePixelRatio || 1;
+  const width = Math.max(560, canvas.parentElement.clientWidth), height = TOP + ROW * rows.length + 4;
+  canvas.width = width * ratio; canvas.height = height * ratio;
+  canvas.style.width = `${width}px`; canvas.style.height = `${height}px`;
+  const step = (width - LEFT) / columns, ctx = canvas.getContext("2d"), style = getComputedStyle(canvas);
+  ctx.scale(ratio, ratio);
+  ctx.font = `12px ${style.fontFamily}`;
+  ctx.fillStyle = style.color;
+  rows.forEach((id, row) => ctx.fillText(id, 2, TOP + ROW * row + 13, LEFT - 6));
+  for (let s = Math.ceil(from / 10800) * 10800; s < from + columns * SLOT_S; s += 10800) ctx.fillText(clock(s), LEFT + ((s - from) / SLOT_S) * step - 14, 12);
+  const found = collect(rows, history, shown, from, columns);
+  found.forEach((cells, row) => cells.forEach((cell, column) => {
+    if (!cell) return;
+    ctx.fillStyle = SHADES[cell.a < 0.5 ? 0 : Math.min(SHADES.length - 1, 1 + Math.floor((cell.a / most) * (SHADES.length - 1)))];
+    ctx.globalAlpha = cell.planned ? 0.65 : 1;
+    ctx.fillRect(LEFT + column * step, TOP + ROW * row + 1, Math.ceil(step), ROW - 2);
+  }));
+  ctx.globalAlpha = 1;
+  ctx.strokeStyle = style.color;
+  const x = LEFT + ((shown.at - from) / SLOT_S) * step;
+  ctx.strokeRect(x, TOP, 0.5, ROW * rows.length);
+  fields = { rows, found, from, step };
+}
+
+function collect(rows, history, shown, from, columns) {
+  const found = rows.map(() => new Array(columns).fill(null));
+  const put = (row, s, cell) => {
+    const column = Math.floor((s - from) / SLOT_S);
+    if (column >= 0 && column < columns) found[row][column] = { at: from + column * SLOT_S, ...cell };
+  };
+  for (const slot of history) rows.forEach((id, row) => {
+    const cell = slot.evses[id];
+    if (cell) put(row, slot.at, { a: cell[0], reason: cell[1] });
+  });
+  rows.forEach((id, row) => {
+    const evse = shown.evses.find((each) => each.id === id);
+    const leaves = evse?.session?.departure ?? Infinity;
+    shown.plan_times.forEach((start, i) => {
+      const end = shown.plan_times[i + 1] ?? start + SLOT_S;
+      for (let s = Math.max(start, shown.at + 1); s < end && s < leaves; s += SLOT_S) if (evse?.plan_a.length) put(row, s, { a: evse.plan_a[i], planned: true });
+    });
+  });
+  return found;
+}
+
+export function explainHeat(canvas, said) {
+  canvas.addEventListener("pointermove", (event) => {
+    if (!fields) return;
+    const box = canvas.getBoundingClientRect();
+    const row = Math.floor((event.clientY - box.top - TOP) / ROW), column = Math.floor((event.clientX - box.left - LEFT) / fields.step);
+    const cell = fields.found[row]?.[column];
+    if (!cell) return;
+    said.textContent = `${fields.rows[row]}, ${clock(cell.at)}: ${cell.planned ? `${amps(cell.a)} planned` : `${amps(cell.a)}; ${cell.reason}`}`;
+  });
+}

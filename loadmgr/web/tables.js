@@ -1,0 +1,70 @@
+// Sessions, stations, alarms and the bill.
+
+import { amps, clock, kwh, make, money } from "./words.js";
+
+export function drawSessions(table, free, shown, chosen, choose) {
+  const busy = shown.evses.filter((evse) => evse.session);
+  const body = table.tBodies[0];
+  const focused = document.activeElement?.dataset?.evse;
+  body.replaceChildren(...busy.map((evse) => row(evse, chosen === evse.id, choose)));
+  if (focused) body.querySelector(`button[data-evse="${CSS.escape(focused)}"]`)?.focus();
+  const others = shown.evses.filter((evse) => !evse.session);
+  const odd = others.filter((evse) => evse.standing !== "obeying");
+  free.textContent = others.length
+    ? `${others.length} without a vehicle${odd.length ? `; ${odd.map((evse) => `${evse.id}: ${evse.reason}`).join("; ")}` : ""}`
+    : "Every EVSE is taken.";
+}
+
+function row(evse, isChosen, choose) {
+  const { session } = evse;
+  const wanted = session.wanted_wh == null ? `${kwh(session.delivered_wh)} kWh` : ` ${kwh(session.delivered_wh)} / ${kwh(session.wanted_wh)} kWh`;
+  const bar = session.wanted_wh == null ? null : make("progress", { max: session.wanted_wh || 1, value: session.delivered_wh, "aria-label": `energy of ${evse.id}` });
+  return make("tr", { class: isChosen ? "chosen" : null },
+    cell("th", "EVSE", make("button", { type: "button", "data-evse": evse.id, "aria-pressed": isChosen ? "true" : "false", onclick: () => choose(evse.id) }, evse.id)),
+    cell("td", "Vehicle", `${session.token || "?"}${evse.phases ? ` ${evse.phases}~` : ""}`),
+    cell("td", "Draws / limit", `${amps(evse.measured_a ?? 0)} / ${amps(evse.setpoint_a)}`),
+    cell("td", "Energy", make("span", {}, bar, wanted)),
+    cell("td", "Leaves", `${clock(session.departure)}${session.source === "default" ? " (assumed)" : ""}`),
+    cell("td", "Forecast", session.wanted_wh == null ? "–" : `${kwh(session.expected_wh)} kWh${session.full_by ? ` by ${clock(session.full_by)}` : ""}`),
+    cell("td", "Promise", make("span", { class: "promise", "data-state": session.promise }, session.promise === "none" ? "–" : session.promise)),
+    cell("td", "Why", evse.reason));
+}
+
+// A cell with its column's name, which a phone shows beside it.
+function cell(tag, label, content) {
+  const inner = content instanceof Node ? content : make("span", {}, content);
+  return make(tag, { "data-label": label, class: label === "Why" || label === "Quirks" ? "why" : null, scope: tag === "th" ? "row" : null }, inner);
+}
+
+export function drawStations(table, stations) {
+  table.tBodies[0].replaceChildren(...stations.map((station) => {
+    const bad = station.evses.filter((evse) => evse.disobeying_since);
+    const obeys = bad.length ? `no: ${bad.map((e) => e.evse).join(", ")}` : station.evses.some((e) => e.proven) ? "proven" : "so far";
+    const writes = station.writes.map((w) => `${w.evse ?? "maximum"} ${w.written}/${w.budget}`).join(", ");
+    const quirks = Object.entries(station.quirks || {}).map(([name, { value }]) => `${name}: ${value}`).join(", ");
+    return make("tr", {}, cell("th", "Station", station.station),
+      cell("td", "Link", station.connected ? `up, OCPP ${station.version}` : station.seen ? "down" : "never seen"),
+      cell("td", "Model", [station.vendor, station.model, station.firmware].filter(Boolean).join(" ") || "–"),
+      cell("td", "Obeys", make("span", { class: bad.length ? "over" : null }, obeys)), cell("td", "Writes today", writes || "–"), cell("td", "Quirks", quirks || "–"));
+  }));
+}
+
+export function drawAlarms(list, alarms) {
+  list.replaceChildren(...(alarms.length ? alarms.map((alarm) => make("li", { "data-severity": alarm.severity },
+    make("strong", {}, `${alarm.severity}: ${alarm.subject}`), ` ${alarm.cause}`, make("br"), make("span", { class: "quiet" }, alarm.advice)))
+    : [make("li", { "data-severity": "note" }, "none")]));
+}
+
+export function pairs(place, rows) {
+  place.replaceChildren(...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+export function drawBill(section, place, bill) {
+  section.hidden = !bill;
+  if (!bill) return;
+  const saved = bill.at_once_cost - bill.ended_cost;
+  const rows = [[`Energy since ${clock(bill.since)}`, `${kwh(bill.energy_wh)} kWh`], ["It cost", money(bill.cost)]];
+  if (bill.sessions_ended) rows.push([`${bill.sessions_ended} sessions that ended`, money(bill.ended_cost)],
+    ["Charged at once they had cost", money(bill.at_once_cost)], [saved >= 0 ? "Saved" : "Cost more", money(Math.abs(saved))]);
+  pairs(place, rows);
+}
