@@ -9,7 +9,8 @@ import asyncio
 import math
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,12 +49,15 @@ class DemoOptions:
         Stop after so many wall seconds; ``None`` is a whole simulated day.
     speed : float, optional
         Simulated seconds per wall second at most; ``None`` is as fast as the machine allows.
+    page_port : int, optional
+        Serve the page there; 0 lets the system choose.
     """
 
     seed: int = 0
     headless: bool = False
     wall_s: float | None = None
     speed: float | None = None
+    page_port: int | None = None
     day_s: float = 86_400.0
 
 
@@ -101,8 +105,21 @@ class Demo:
             lives = ControllerLives(self._site_file, clock=self._party, on_decision=self._take, folder=Path(folder))
             await lives.begin()
             world = World(plan, clock=self._clock, url=lives.url, observe=lives.observe)
-            await self._watched(world, lives)
+            async with self._page(lives):
+                await self._watched(world, lives)
         return self._report(world, lives)
+
+    @asynccontextmanager
+    async def _page(self, lives: ControllerLives) -> AsyncIterator[None]:
+        if self._options.page_port is None:
+            yield
+            return
+        from loadmgr.apps.demo_page import demo_page  # FastAPI is loaded only where it is used
+
+        page = demo_page(lives, self._site_file, clock=self._party, port=self._options.page_port)
+        async with page as url:
+            self._console.print(f" The page of this site: {url}", highlight=False)
+            yield
 
     async def _watched(self, world: World, lives: ControllerLives) -> None:
         helpers = [asyncio.create_task(self._kill_at_half_time(lives))]

@@ -30,6 +30,16 @@ def demo(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same report on any machine.")] = 0,
+    http: Annotated[
+        int | None,
+        typer.Option(
+            "--http",
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve the site's page on http://127.0.0.1:PORT. [default: a free port; headless: no page]",
+        ),
+    ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
 ) -> None:
     """Hold a simulated site under its fuse: real OCPP connections on 127.0.0.1, faster than real time.
@@ -39,6 +49,7 @@ def demo(
     Examples: `loadmgr demo`, `loadmgr demo workplace --headless --report out.json`
     """
     import logging
+    from importlib.util import find_spec
 
     from rich.console import Console
 
@@ -52,7 +63,11 @@ def demo(
         raise typer.BadParameter(f"{report.parent} is not a folder", param_hint="--report")
     site_file = load_site(find_site(site))
     options = DemoOptions(
-        seed=seed, headless=headless, wall_s=for_s, speed=speed if speed is not None or headless else LIVE_SPEED
+        seed=seed,
+        headless=headless,
+        wall_s=for_s,
+        speed=speed if speed is not None or headless else LIVE_SPEED,
+        page_port=http if http is not None or headless or find_spec("fastapi") is None else 0,
     )
     figures = run_demo(site_file, options, console)
     console.print(card(figures))

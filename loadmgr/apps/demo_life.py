@@ -45,6 +45,7 @@ class ControllerLives:
         self._running: asyncio.Task[None] | None = None
         self._said_meanwhile: list[Observation] = []
         self._port = 0
+        self.on_change: list[Callable[[], None]] = []
         self.lives: list[SiteProcess] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -97,6 +98,7 @@ class ControllerLives:
             self._port = self._server.port
             self._running = asyncio.create_task(process.run())
             self._running.add_done_callback(self._ended)
+        self._say_change()
         said, self._said_meanwhile = self._said_meanwhile, []
         for observation in said:
             process.observe(replace(observation, at=self._clock.now()))
@@ -110,6 +112,11 @@ class ControllerLives:
             await stop(running)
             await self._server.close(drop=killed)
             self._store.close()
+        self._say_change()
+
+    def _say_change(self) -> None:
+        for say in self.on_change:
+            say()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()

@@ -38,7 +38,8 @@ export function drawChart(loadPlace, pricePlace, history, shown, id) {
   const circuit = shown.circuits.find((c) => c.id === id) || shown.circuits[0];
   const past = history.filter((slot) => slot.at > shown.at - HOURS_BACK * 3600 && slot.circuits[circuit.id]);
   const ahead = shown.plan_times.map((s, i) => [s, i]).filter(([s]) => s > shown.at);
-  const xs = [...past.map((slot) => slot.at), shown.at, ...ahead.map(([s]) => s)].filter((s, i, all) => i === 0 || s > all[i - 1]);
+  const horizon = ahead.length ? [] : shown.prices.map(([s]) => s).filter((s) => s > shown.at);
+  const xs = [...past.map((slot) => slot.at), shown.at, ...ahead.map(([s]) => s), ...horizon].filter((s, i, all) => i === 0 || s > all[i - 1]);
   const behind = new Map(past.map((slot) => [slot.at, slot.circuits[circuit.id]]));
   const planned = new Map(ahead.map(([s, i]) => [s, circuit.plan_a.map((phase) => phase[i])]));
   if (circuit.measured_a) behind.set(shown.at, circuit.measured_a);

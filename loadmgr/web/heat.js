@@ -27,7 +27,8 @@ export function drawHeat(canvas, history, shown) {
     if (!cell) return;
     ctx.fillStyle = SHADES[cell.a < 0.5 ? 0 : Math.min(SHADES.length - 1, 1 + Math.floor((cell.a / most) * (SHADES.length - 1)))];
     ctx.globalAlpha = cell.planned ? 0.65 : 1;
-    ctx.fillRect(LEFT + column * step, TOP + ROW * row + 1, Math.ceil(step), ROW - 2);
+    const x = Math.round(LEFT + column * step); // whole pixels: neighbours neither overlap nor leave a gap
+    ctx.fillRect(x, TOP + ROW * row + 1, Math.round(LEFT + (column + 1) * step) - x, ROW - 2);
   }));
   ctx.globalAlpha = 1;
   ctx.strokeStyle = style.color;

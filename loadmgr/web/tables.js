@@ -36,16 +36,22 @@ function cell(tag, label, content) {
   return make(tag, { "data-label": label, class: label === "Why" || label === "Quirks" ? "why" : null, scope: tag === "th" ? "row" : null }, inner);
 }
 
+let stationsShown = "";
+
 export function drawStations(table, stations) {
+  const said = JSON.stringify(stations);
+  if (said === stationsShown) return; // what a person unfolded stays so
+  stationsShown = said;
   table.tBodies[0].replaceChildren(...stations.map((station) => {
     const bad = station.evses.filter((evse) => evse.disobeying_since);
     const obeys = bad.length ? `no: ${bad.map((e) => e.evse).join(", ")}` : station.evses.some((e) => e.proven) ? "proven" : "so far";
     const writes = station.writes.map((w) => `${w.evse ?? "maximum"} ${w.written}/${w.budget}`).join(", ");
-    const quirks = Object.entries(station.quirks || {}).map(([name, { value }]) => `${name}: ${value}`).join(", ");
+    const quirks = Object.entries(station.quirks || {}).map(([name, { value, by }]) => `${name.replaceAll("_", " ")}: ${value} (${by})`);
+    const known = make("details", {}, make("summary", {}, `${quirks.length} known`), ...quirks.map((text) => make("div", {}, text)));
     return make("tr", {}, cell("th", "Station", station.station),
       cell("td", "Link", station.connected ? `up, OCPP ${station.version}` : station.seen ? "down" : "never seen"),
       cell("td", "Model", [station.vendor, station.model, station.firmware].filter(Boolean).join(" ") || "–"),
-      cell("td", "Obeys", make("span", { class: bad.length ? "over" : null }, obeys)), cell("td", "Writes today", writes || "–"), cell("td", "Quirks", quirks || "–"));
+      cell("td", "Obeys", make("span", { class: bad.length ? "over" : null }, obeys)), cell("td", "Writes today", writes || "–"), cell("td", "Quirks", quirks.length ? known : "–"));
   }));
 }
 

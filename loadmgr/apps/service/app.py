@@ -24,6 +24,7 @@ from loadmgr.apps.service.observed import (
     WishRequest,
 )
 from loadmgr.apps.service.openapi import document_of
+from loadmgr.apps.service.page_routes import page_routes
 from loadmgr.apps.service.people_routes import people_routes
 from loadmgr.apps.service.problems import FieldFault, Refused, field_path, problem_response
 from loadmgr.apps.service.service import Service
@@ -61,6 +62,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(webhook_routes(service))
     app.include_router(admin_routes(service))
     app.include_router(health_routes(service))
+    app.include_router(page_routes(service))
     app.add_middleware(Watched, counts=service.counts)
     _add_refusals(app)
     app.state.service = service

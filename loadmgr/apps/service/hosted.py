@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any
 
-import orjson
-
+from loadmgr.apps.page_feed import PageFeed
 from loadmgr.apps.service.outbox import CsmsLink, Outbox
+from loadmgr.apps.service.site_page import SitePage
+from loadmgr.apps.service.streams import EventStreams
 from loadmgr.apps.serving import stop
 from loadmgr.apps.site import SiteProcess
 from loadmgr.apps.status import plain, site_status
@@ -20,43 +20,10 @@ from ocpp_link.dialect import Version
 
 log = logging.getLogger(__name__)
 
-MOST_EVENTS = 256
-"""Events that a slow reader may be behind before some are left out for him."""
-
 MOST_STREAMS = 500
 
 STATUS_EVERY_S = 1.0
 """The state of a site is told at most so often [s]."""
-
-
-class EventStreams:
-    """Those who watch a site; each event is written once, however many watch."""
-
-    def __init__(self) -> None:
-        self._readers: set[asyncio.Queue[bytes]] = set()
-
-    def __len__(self) -> int:
-        return len(self._readers)
-
-    def open(self) -> asyncio.Queue[bytes]:
-        """Return the queue of a new reader."""
-        queue: asyncio.Queue[bytes] = asyncio.Queue(MOST_EVENTS)
-        self._readers.add(queue)
-        return queue
-
-    def close(self, queue: asyncio.Queue[bytes]) -> None:
-        """Let a reader go."""
-        self._readers.discard(queue)
-
-    def tell(self, kind: str, data: Any) -> None:
-        """Tell everybody; who does not read loses his oldest event and is never waited for."""
-        if not self._readers:
-            return
-        event = b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
-        for queue in self._readers:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(event)
 
 
 class HostedSite:
@@ -90,12 +57,22 @@ class HostedSite:
         self.streams = EventStreams()
         self.outbox = None if process is not None else Outbox(clock=clock, may_send=may_send or _always)
         self.process = process or SiteProcess(site_file, clock=clock, store=store)
-        self.process.on_decision.append(self._decided)
+        self.alive = True
+        self.page = SitePage(PageFeed(lambda: self.process, site_file.tariff, alive=lambda: self.alive))
+        self._listen()
         self._links: dict[str, CsmsLink] = {}
         self._task: asyncio.Task[None] | None = None
         self._beside: list[asyncio.Task[None]] = []
         self._status_due: asyncio.TimerHandle | None = None
         self._status_told_s = -STATUS_EVERY_S
+
+    def succeeded(self, process: SiteProcess) -> None:
+        """Take note that another process runs the site now."""
+        self.process, self.alive = process, True
+        self._listen()
+
+    def _listen(self) -> None:
+        self.process.on_decision += [self._decided, self.page.feed.take]
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,84 @@
+"""What the page is told of a running site."""
+
+import asyncio
+import io
+import itertools
+from typing import Any
+
+import orjson
+import pytest
+from rich.console import Console
+
+from loadmgr.apps.demo import Demo, DemoOptions
+from loadmgr.apps.page_feed import KEPT_SLOTS, SLOT_S, PageFeed
+from loadmgr.site_file import find_site, load_site
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, Any]:
+    """Return what the page was told when cars were charging, and the controller's own view then."""
+    site_file = load_site(find_site("garage"))
+    demo = Demo(site_file, DemoOptions(headless=True, day_s=40_000.0), Console(file=io.StringIO()))
+    out: dict[str, Any] = {}
+    run = demo._until_done
+
+    async def watched(world: Any, lives: Any) -> None:
+        feed = PageFeed(lambda: lives.process, site_file.tariff, alive=lambda: lives.alive)
+        out["before"] = feed.document()
+        lives.process.on_decision.append(feed.take)
+
+        async def look() -> None:
+            await demo._clock.party("reader").sleep_until(17_000.0)
+            out.update(
+                document=feed.document(), history=feed.history(), view=lives.process.controller.view(), world=world
+            )
+            demo._clock.stop()
+
+        looking = asyncio.create_task(look())
+        await run(world, lives)
+        await looking
+
+    demo._until_done = watched  # type: ignore[method-assign]
+    asyncio.run(demo.run())
+    return out
+
+
+def test_before_the_first_decision_the_page_has_a_name_only(seen: dict[str, Any]) -> None:
+    assert {"site", "alive", "decided"} == set(seen["before"])
+    assert not seen["before"]["decided"]
+
+
+def test_the_document_is_json_and_says_what_the_controller_sees(seen: dict[str, Any]) -> None:
+    document = orjson.loads(orjson.dumps(seen["document"]))
+
+    assert [e.evse for e in seen["view"].evses] == [e["id"] for e in document["evses"]]
+    assert [e.reason for e in seen["view"].evses] == [e["reason"] for e in document["evses"]]
+    assert "good" == document["light"]["state"]
+    assert document["power_w"] > 0.0
+
+
+def test_the_plan_of_a_circuit_is_what_its_evses_are_planned_to_draw_and_the_building(seen: dict[str, Any]) -> None:
+    document = seen["document"]
+    main = next(c for c in document["circuits"] if c["id"] == "main")
+
+    assert 3 == len(main["plan_a"])
+    assert {len(document["plan_times"])} == {len(phase) for phase in main["plan_a"]}
+    for phase, limit in zip(main["plan_a"], main["limit_a"], strict=True):
+        assert max(phase) <= limit + 16.0  # the building's forecast may lie above its present load
+
+
+def test_the_past_is_kept_in_slots_with_the_reasons_of_the_time(seen: dict[str, Any]) -> None:
+    history = seen["history"]
+
+    assert {SLOT_S} == {b["at"] - a["at"] for a, b in itertools.pairwise(history)}
+    assert len(history) <= KEPT_SLOTS
+    charging = [slot["evses"] for slot in history if slot["evses"]]
+    assert any(current_a > 5.0 and reason for slot in charging for current_a, reason in slot.values())
+
+
+def test_the_bill_counts_what_was_delivered(seen: dict[str, Any]) -> None:
+    bill = seen["document"]["bill"]
+    delivered_wh = sum(outlet.vehicle.energy_wh for outlet in seen["world"].outlets.values() if outlet.vehicle)
+
+    assert delivered_wh * 0.8 < bill["energy_wh"] <= delivered_wh * 1.02
+    assert 0.1 < bill["cost"] / (bill["energy_wh"] / 1000.0) < 0.5

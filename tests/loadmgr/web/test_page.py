@@ -1,0 +1,134 @@
+"""The page in a real browser, on a site under control: what it shows, what it lets people do, and whom it shuts out."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadmgr.site_file import find_site
+
+BROWSER = os.environ.get("LOADMGR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+SIZES = {"phone": (390, 844), "laptop": (1440, 900), "wall": (1920, 1080)}
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium: install it, or set LOADMGR_CHROMIUM")
+
+
+def test_the_page_is_small_and_takes_nothing_from_elsewhere() -> None:
+    shipped = [each for each in files("loadmgr").joinpath("web").iterdir() if each.is_file()]
+    own = "".join(
+        each.read_text()
+        for each in shipped
+        if each.name.endswith((".html", ".css", ".js")) and "uplot" not in each.name
+    )
+
+    assert sum(len(each.read_bytes()) for each in shipped) < 300_000
+    assert [] == re.findall(r"""(?:src|href|url\(|import|from|fetch\()\s*[=(]?\s*["']?(?:https?:)?//""", own)
+    assert "uplot.LICENSE" in {each.name for each in shipped}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the page of a garage to which the cars are just coming home."""
+    garage = Path(find_site("garage"))
+    text = (
+        garage.read_text()
+        .replace("data/", f"{garage.parent}/data/")
+        .replace("start: 2019-06-04 12:00", "start: 2019-06-04 16:00")
+    )
+    site = tmp_path_factory.mktemp("page") / "evening.yaml"
+    site.write_text(re.sub(r"(?m)^  rude:\n(    - .*\n)+", "", text))
+    command = [
+        sys.executable,
+        "-m",
+        "loadmgr",
+        "demo",
+        str(site),
+        "--headless",
+        "--http",
+        "0",
+        "--speed",
+        "120",
+        "--for",
+        "200",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        found = re.search(r"http://\S+", demo.stdout.readline())
+        assert found is not None
+        yield found.group()
+        demo.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def opened(browser: Any, address: str, *, size: str = "laptop", scheme: str = "light") -> tuple[Any, list[str]]:
+    width, height = SIZES[size]
+    page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("#sessions tbody button", timeout=90_000)
+    return page, said
+
+
+@needs_browser
+def test_the_page_shows_load_sessions_and_reasons_and_follows_them(browser: Any, address: str) -> None:
+    page, said = opened(browser, address)
+    clock = page.text_content("#clock")
+    page.wait_for_function(
+        "(before) => document.querySelector('#clock').textContent !== before", arg=clock, timeout=30_000
+    )
+
+    assert "Elm Street garage" == page.text_content("#title")
+    assert 9 == page.locator("#circuits [role=meter]").count()
+    assert page.text_content("#light") != "waiting for the site …"
+    page.locator("#sessions tbody button").first.click()
+    assert re.search(r"\d A|paused|waits", page.text_content("#why-body") or "")
+    page.wait_for_selector("#chart canvas")
+    assert [] == said
+
+
+@needs_browser
+def test_an_order_is_confirmed_first_and_then_obeyed(browser: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
+    page, _ = opened(browser, address)
+    page.locator("#sessions tbody button").first.click()
+    page.click("button[data-order=pause]")
+    assert page.locator("#ask").is_visible()
+    page.click("#ask button[value=no]")
+    assert "" == page.text_content("#order-said")
+
+    page.click("button[data-order=pause]")
+    page.fill("#hours", "24")
+    page.click("#ask-yes")
+    expect(page.locator("#order-said")).to_have_text(re.compile("^Done"), timeout=30_000)
+
+
+@needs_browser
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("laptop", "light"), ("wall", "dark")])
+def test_everybody_can_use_it_at_every_size(browser: Any, address: str, size: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, said = opened(browser, address, size=size, scheme=scheme)
+    found = Axe().run(page).response["violations"]
+
+    assert [] == [(v["id"], [n["target"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [] == said
