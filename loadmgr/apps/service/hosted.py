@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
+from typing import Any
 
 from loadmgr.apps.page_feed import PageFeed
 from loadmgr.apps.service.outbox import CsmsLink, Outbox

@@ -119,6 +119,7 @@ def test_an_order_is_confirmed_first_and_then_obeyed(browser: Any, address: str)
     page.fill("#hours", "24")
     page.click("#ask-yes")
     expect(page.locator("#order-said")).to_have_text(re.compile("^Done"), timeout=30_000)
+    expect(page.locator("#why-body")).to_contain_text("paused by", timeout=30_000)
 
 
 @needs_browser
