@@ -169,6 +169,10 @@ def _drop_empty(payload: Any, fault: SchemaFault) -> str | None:
     return _remove(payload, fault.path, "empty_text_dropped") if fault.value == "" else None
 
 
+_LARGEST_WHOLE = 2**53
+"""Larger floats are whole by accident, and no integer of OCPP comes near; JSON writers refuse to write some."""
+
+
 def _number_to_text(payload: Any, fault: SchemaFault) -> str | None:
     """Read a JSON number where 1.6 demands a text: sampled values, mostly."""
     if fault.limit != ["string"] or type(fault.value) not in (int, float):
@@ -183,19 +187,22 @@ def _text_to_number(payload: Any, fault: SchemaFault) -> str | None:
     number = read_number(fault.value)
     if number is None:
         return None
-    return _replace(payload, fault, int(number) if number.is_integer() else number, "text_as_number")
+    whole = number.is_integer() and abs(number) <= _LARGEST_WHOLE
+    return _replace(payload, fault, int(number) if whole else number, "text_as_number")
 
 
 def _whole_float(payload: Any, fault: SchemaFault) -> str | None:
     """Read 3.0 where an integer is demanded."""
     if fault.limit != ["integer"] or not isinstance(fault.value, float) or not fault.value.is_integer():
         return None
+    if abs(fault.value) > _LARGEST_WHOLE:
+        return None
     return _replace(payload, fault, int(fault.value), "whole_float_as_integer")
 
 
 def _fraction(payload: Any, fault: SchemaFault) -> str | None:
     """Round a register reading that 1.6 demands in whole Wh."""
-    if fault.limit != ["integer"] or not isinstance(fault.value, float):
+    if fault.limit != ["integer"] or not isinstance(fault.value, float) or abs(fault.value) > _LARGEST_WHOLE:
         return None
     if fault.path[-1:] not in (("meterStart",), ("meterStop",)):
         return None

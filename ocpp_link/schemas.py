@@ -57,7 +57,10 @@ class SchemaFault(NamedTuple):
 
     def details(self) -> dict[str, str]:
         """Return the ``errorDetails`` for the peer."""
-        shown = orjson.dumps(self.value, default=repr).decode()
+        try:
+            shown = orjson.dumps(self.value, default=repr).decode()
+        except TypeError:  # what JSON cannot say, such as an integer beyond 64 bits
+            shown = repr(self.value)
         if len(shown) > _MAX_SHOWN_VALUE:
             shown = shown[:_MAX_SHOWN_VALUE] + "..."
         return {"field": self.field, "rule": f"{self.rule}: {_shown_limit(self.limit)}", "value": shown}

@@ -23,6 +23,7 @@ from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion
 from ocpp_link.capabilities import Call, inquire, read_answer
 from ocpp_link.clock import Clock
+from ocpp_link.energy_scale import scale_energies
 from ocpp_link.errors import OcppError
 from ocpp_link.meter_setup import set_up_meter
 from ocpp_link.profile_book import ProfileBook
@@ -67,6 +68,11 @@ class Acquaintance:
     def reply_delay_s(self, station_id: str) -> float | None:
         """Return how long the answer to a start has to wait [s]; some drop the link when it comes too fast."""
         return self._models.profile(station_id).reply_delay_s
+
+    def meant(self, station_id: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return what a station's message means, where its model is known to name the wrong unit of energy."""
+        scale = self._models.profile(station_id).energy_scale
+        return payload if scale is None else scale_energies(payload, scale)
 
     async def ask(self, command: Command, *, version: OcppVersion, call: Call) -> dict[str, Any]:
         """Ask a station what a command says, in the way that it needs; return its answer.

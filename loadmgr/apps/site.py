@@ -212,9 +212,8 @@ class SiteProcess:
         if self._links.get(link.id) is not link:
             return
         version, now = OcppVersion(link.version), self._clock.now()
-        facts = from_ocpp.observations(
-            action, payload, version=version, station=station, at=now, transaction=transaction
-        )
+        said = self._known.meant(link.id, payload)
+        facts = from_ocpp.observations(action, said, version=version, station=station, at=now, transaction=transaction)
         for fact in facts:
             self.observe(fact, source=link.id)
         if action == "BootNotification":

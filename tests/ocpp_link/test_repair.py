@@ -13,6 +13,7 @@ from ocpp_link.events import CallReceived, CallRefusedByRules, Garbage, Mended
 from ocpp_link.protocol import Protocol
 from ocpp_link.repair import NEVER, mend
 from ocpp_link.repair_text import mend_text
+from tests.ocpp_link.payloads import example
 
 TIME = "2024-01-17T12:00:00Z"
 
@@ -233,3 +234,29 @@ def test_clean_json_is_never_changed(value: Any) -> None:
     text = json.dumps(value).encode()
 
     assert (text, ()) == mend_text(text)
+
+
+@pytest.mark.parametrize("value", [1e21, -1e300, 2**70, "1180591620717411303424", "-1e300"])
+@pytest.mark.parametrize(
+    ("version", "action", "place"),
+    [
+        ("1.6", "StatusNotification", ("connectorId",)),
+        ("1.6", "StartTransaction", ("meterStart",)),
+        ("2.0.1", "NotifyEVChargingNeeds", ("chargingNeeds", "dcChargingParameters", "stateOfCharge")),
+        ("2.1", "TransactionEvent", ("numberOfPhasesUsed",)),
+    ],
+)
+def test_a_number_beyond_all_sense_raises_nothing_and_is_no_integer(
+    version: Version, action: str, place: tuple[str, ...], value: object
+) -> None:
+    payload = example(version, action, response=False, full=True)
+    node = payload
+    for step in place[:-1]:
+        node = node[step]
+    node[place[-1]] = value
+    machine = Protocol(role=Role.CSMS, version=version)
+
+    [refused] = machine.receive(json.dumps([2, "1", action, payload]), 0.0)
+
+    assert isinstance(refused, CallRefusedByRules)
+    assert [4, "1"] == json.loads(machine.texts_to_send()[0])[:2]

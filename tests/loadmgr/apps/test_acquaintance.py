@@ -261,3 +261,16 @@ def test_what_is_known_is_told_once_and_again_when_it_changes() -> None:
 
     assert [frozenset({RateUnit.W})] * 2 == [each.rate_units for each in told]
     assert all(each.at <= datetime.now(UTC) for each in told)
+
+
+def test_energies_in_the_wrong_unit_are_put_right_where_the_operator_says_so() -> None:
+    known = Acquaintance(
+        ProfileBook(overrides={"S1": StationProfile(energy_scale=1000.0)}),
+        clock=SystemClock(),
+        meter_interval_s=10.0,
+        observe=lambda _fact, _station: None,
+    )
+    said = {"meterValue": [{"sampledValue": [{"value": "1.5", "unit": "Wh"}]}]}
+
+    assert "1500" == known.meant("S1", said)["meterValue"][0]["sampledValue"][0]["value"]
+    assert said is known.meant("S2", said)
