@@ -291,6 +291,8 @@ class SiteProcess:
         try:
             while not self.draining:
                 await self._woken.wait()
+                if self.draining:
+                    break
                 await self._clock.sleep_until(self._clock.now_s())  # everything of this instant first
                 with self._clock.busy():
                     self._woken.clear()

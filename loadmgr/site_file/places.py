@@ -140,7 +140,7 @@ def currents_a(part: EvsePart, parts: Parts) -> tuple[float, float, float, float
     fallback = defaults.fallback if part.fallback is None else part.fallback
     if fallback is None and parts.failsafe is not None:
         static = least if parts.failsafe.per_evse is None else parts.failsafe.per_evse
-        fallback = 0.0 if parts.failsafe.strategy == "zero" else static
+        fallback = static if parts.failsafe.strategy == "static" else 0.0
     return least, most, step, fallback or 0.0
 
 

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from loadmgr.apps.serving import serve_site
+from loadmgr.apps.serving import serve_site, stop
 from loadmgr.apps.site import SiteProcess
 from loadmgr.sim.clock import VirtualClock
 from loadmgr.sim.session_table import read_sessions
@@ -16,7 +16,7 @@ CONTROLLER_PRIORITY = 9
 
 
 def live_days(site_file: SiteFile, place: str, *, days: float, folder: Path) -> SiteProcess:
-    """Run a site's demo world for some days with a journal, and return its process, ended in good order."""
+    """Run a site's demo world for some days with a journal; return its process."""
 
     async def main() -> SiteProcess:
         demo = site_file.demo
@@ -32,8 +32,7 @@ def live_days(site_file: SiteFile, place: str, *, days: float, folder: Path) -> 
         world = World(plan, clock=clock, url=f"ws://127.0.0.1:{server.port}/ocpp", observe=process.observe)
         controller = asyncio.create_task(process.run())
         await world.run()
-        process.drain()
-        await controller
+        await stop(controller)
         await server.close()
         store.close()
         return process
