@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loadmgr.apps.held_folder import HeldFolder
-from loadmgr.apps.relayed_link import RelayedLink
+from loadmgr.apps.relayed_link import FIRST_REQUEST_ID, RelayedLink
 from loadmgr.apps.site import SiteProcess
 from loadmgr.bridge.held_station import HeldStation
 from loadmgr.model.ids import TransactionId
@@ -118,6 +118,11 @@ class LocalController:
     def on_station_call(self, station: RelayedStation, action: str, payload: dict[str, Any]) -> Verdict:
         """Hear a station's call, and decide whether it is for us."""
         verdict = self._guard.judge_station(station, action, payload)
+        if action == "ReportChargingProfiles":
+            request = payload["requestId"]
+            ours = request >= FIRST_REQUEST_ID
+            payload = payload | {"requestId": request - FIRST_REQUEST_ID if ours else -1}  # -1: asked by the CSMS
+            verdict = Answer({}) if ours else verdict
         link = self._links.get(station.id)
         if link is not None and link.station is station and not _opens(action, payload):
             link.look()  # a boot is under way from its request on

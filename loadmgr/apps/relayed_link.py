@@ -8,6 +8,9 @@ from ocpp_link.errors import ConnectionLost, NotAllowedYetError
 from ocpp_link.outbox import Priority
 from ocpp_link.proxy import RelayedStation
 
+FIRST_REQUEST_ID = 2_000_000_000
+"""Requests of ours that are answered by reports have ids from here on: CSMSs count from 1."""
+
 
 class RelayedLink:
     """A way to a relayed station: what is asked while its boot is under way waits until the CSMS has answered that.
@@ -58,6 +61,8 @@ class RelayedLink:
         OcppError
             As `RelayedStation.call`; `ConnectionLost` also where its boot is not accepted in time.
         """
+        if action == "GetChargingProfiles":
+            payload = payload | {"requestId": FIRST_REQUEST_ID + payload["requestId"]}
         await self._wait()
         try:
             return await self.station.call(action, payload, timeout_s=timeout_s, priority=priority)

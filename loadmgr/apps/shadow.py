@@ -198,8 +198,8 @@ class Shadow:
         """Hear it, and let it pass."""
         link = self._links[station.id]
         match action:
-            case "StartTransaction":
-                return Pass()
+            case "StartTransaction" | "ReportChargingProfiles":
+                return Pass()  # heard of when it is answered; asked by the CSMS
             case "TransactionEvent":
                 transaction = payload["transactionInfo"]["transactionId"]
                 if payload["eventType"] == "Ended":

@@ -9,10 +9,10 @@ Rules
 4. What others put on the station as a whole caps the sum (K12.FR.01): the EVSEs that charge share it alike.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,13 @@ from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.composite.store import ProfileStore
 from loadmgr.control.state import EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
-from loadmgr.model.profile import OcppVersion, ProfilePurpose, RateUnit
+from loadmgr.model.profile import OcppVersion, ProfileKind, ProfilePurpose, RateUnit
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.units import floor_to_step
 
 FloatArray = npt.NDArray[np.float64]
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 _STANDING = (ProfilePurpose.CHARGE_POINT_MAX, ProfilePurpose.EXTERNAL_CONSTRAINTS)
 
@@ -86,10 +88,12 @@ def caps_over(state: SiteState, record: EvseRecord, grid: TimeGrid) -> FloatArra
         schedule = composite_schedule(
             store, evse_id=record.evse.number, start=grid.start, duration_s=length_s, unit=RateUnit.A
         )
-        for (start_s, limit, _), (end_s, _, _) in pairwise((*schedule.rows, (length_s, None, 0))):
-            if limit is not None:
-                met = (starts < end_s) & (ends > start_s) & (starts > 0)
-                caps[met] = np.minimum(caps[met], limit)
+        changes = np.array([row[0] for row in schedule.rows])
+        limits = np.array([np.inf if row[1] is None else row[1] for row in schedule.rows] + [np.inf])
+        first = np.searchsorted(changes, starts, side="right") - 1
+        beyond = np.searchsorted(changes, ends, side="left")
+        lowest = np.minimum.reduceat(limits, np.column_stack((first, beyond)).ravel())[::2]
+        caps[1:] = np.minimum(caps[1:], lowest[1:])
     return caps
 
 
@@ -133,7 +137,20 @@ def _charging_beside(state: SiteState, record: EvseRecord) -> int:
 def _store(state: SiteState, record: EvseRecord, installed: list[InstalledProfile], now: datetime) -> ProfileStore:
     version = state.stations[record.evse.station].version or OcppVersion.V16
     numbers = [e.number for e in state.site.evses_of(record.evse.station)]
-    store = ProfileStore(StationSettings(version=version, evses=max(numbers), voltage_v=state.site.voltage_v))
+    settings = StationSettings(version=version, evses=max(numbers), voltage_v=state.site.voltage_v)
+    if any(each.profile.kind is ProfileKind.DYNAMIC for each in installed):
+        return _loaded(settings, installed, now)  # what it says counts from when it was told
+    return _kept(settings, tuple(installed))
+
+
+@lru_cache(maxsize=4096)
+def _kept(settings: StationSettings, installed: tuple[InstalledProfile, ...]) -> ProfileStore:
+    """Return a store that is made once: profiles of others are asked at every decision and seldom change."""
+    return _loaded(settings, installed, LONG_AGO)
+
+
+def _loaded(settings: StationSettings, installed: Iterable[InstalledProfile], now: datetime) -> ProfileStore:
+    store = ProfileStore(settings)
     for each in installed:
         store.load(each.evse_id, each.profile, now=now)
     return store

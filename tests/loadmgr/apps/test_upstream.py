@@ -10,6 +10,16 @@ from typing import Any
 import pytest
 
 from loadmgr.apps.settings import control_settings
+from loadmgr.control.profiles import LONG_AGO
+from loadmgr.model.ids import ProfileId
+from loadmgr.model.profile import (
+    ChargingProfile,
+    ChargingSchedule,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+    SchedulePeriod,
+)
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.metrics import Metrics
 from ocpp_link.transport import SystemClock
@@ -102,6 +112,27 @@ def test_the_csms_is_told_of_its_own_profiles_and_not_of_ours(tmp_path: Path, id
         reports = made.csms.points[identity].reports
         await made.until(lambda: reports)
         assert [[77]] == [[each["id"] for each in report["charging_profile"]] for report in reports]
+
+    play(scene, tmp_path)
+
+
+def test_what_a_station_is_asked_here_it_reports_here_and_not_to_the_csms(tmp_path: Path) -> None:
+    period = SchedulePeriod(start_s=0, limit=9.0)
+    constraint = ChargingProfile(
+        profile_id=ProfileId(0),
+        stack_level=0,
+        purpose=ProfilePurpose.EXTERNAL_CONSTRAINTS,
+        kind=ProfileKind.ABSOLUTE,
+        schedules=(ChargingSchedule(unit=RateUnit.A, periods=(period,), schedule_id=1, start=LONG_AGO),),
+    )
+
+    async def scene(made: World) -> None:
+        station = made.start_station("S201")
+        known = replace(constraint, profile_id=station.profiles._external_id(1, "EMS"))
+        station.store.put(1, known, now=LONG_AGO)
+        await made.until(lambda: made.setpoint_a("S201") == 9.0)
+        assert [] == made.csms.points["S201"].reports
+        assert not any("ReportChargingProfiles" in text for text in made.csms.points["S201"].texts)
 
     play(scene, tmp_path)
 

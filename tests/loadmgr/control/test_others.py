@@ -1,9 +1,16 @@
 """Limits that others put on an EVSE: kept to the second and to the ampere, each source by itself."""
 
 from datetime import timedelta
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadmgr.control.command import SetProfile
+from loadmgr.control.formulate import plan_grid
 from loadmgr.control.observation import ForeignProfiles
+from loadmgr.control.others import caps_over
+from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import EvseId, ProfileId
 from loadmgr.model.profile import (
     ChargingProfile,
@@ -90,3 +97,23 @@ def test_a_plan_waits_for_the_hour_in_which_others_allow_more() -> None:
     later = {a for a, at in zip(planned, times[:-1], strict=True) if at >= world.now + timedelta(seconds=1800)}
     before = {a for a, at in zip(planned, times[1:], strict=True) if at <= world.now + timedelta(seconds=1700)}
     assert ({0.0}, 16.0) == (before, max(later))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(1, 80_000), st.integers(0, 32)), max_size=12, unique_by=lambda each: each[0]))
+def test_each_step_of_a_plan_has_the_lowest_limit_that_falls_in_it(later: list[tuple[int, int]]) -> None:
+    world = World(small_site(evses=1))
+    steps = [(0, 20.0), *((s, float(a)) for s, a in sorted(later))]
+    tell(world, "CSMS", *steps)
+    for told in world._queue:
+        world.controller.observe(told)
+    state = world.controller._state
+    grid = plan_grid(world.now, ControlSettings())
+    caps = caps_over(state, state.evses[EvseId("E1")], grid)
+
+    def at(second: int) -> float:
+        return [a for s, a in steps if s <= second][-1]
+
+    edges = grid.offsets_s
+    expected = [min(at(a), *(limit for s, limit in steps if a <= s < b), 99.0) for a, b in pairwise(edges)]
+    assert [20.0, *expected[1:]] == list(caps)
