@@ -1,6 +1,7 @@
 """``loadmgr plan`` behind its command: a site and a session table in, a plan out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from loadmgr.model.topology import Site
 from loadmgr.sim.arrivals import plan_arrivals
 from loadmgr.sim.session_table import read_sessions
 from loadmgr.site_file import SiteFile
+
+QUARTERS = 92
+"""After an hour in steps of five minutes so many quarters of an hour: a day."""
 
 
 def plan_problem(site_file: SiteFile, sessions: Path, *, at: datetime | None) -> AllocationProblem:
@@ -42,7 +46,8 @@ def plan_problem(site_file: SiteFile, sessions: Path, *, at: datetime | None) ->
         site_file.tariff,
         sessions_of(site_file.site, records),
         at=start,
-        settings=control_settings(site_file),
+        # Given away as a whole and not made again in five minutes: quarter hours all day.
+        settings=replace(control_settings(site_file), coarse_steps=QUARTERS, far_steps=0),
         background_w=lambda grid: expected_w(site_file, grid),
     )
 

@@ -66,13 +66,20 @@ def plan_grid(now: datetime, settings: ControlSettings) -> TimeGrid:
         first_s += settings.fine_s
     durations = [first_s]
     elapsed = int(start.timestamp()) + first_s
-    while len(durations) < settings.fine_steps or elapsed % settings.coarse_s:
-        durations.append(settings.fine_s)
-        elapsed += settings.fine_s
-        if len(durations) > settings.fine_steps + settings.coarse_s // settings.fine_s:
-            break
-    total = settings.fine_steps + settings.coarse_steps
-    durations += [settings.coarse_s] * (total - len(durations))
+    stages = [
+        (settings.fine_steps - (first_s >= settings.fine_s), settings.fine_s),
+        (settings.coarse_steps, settings.coarse_s),
+        (settings.far_steps, settings.far_s),
+    ]
+    stages = [stage for stage in stages if stage[0] > 0]
+    for (count, step_s), later in itertools.zip_longest(stages, stages[1:]):
+        taken = 0
+        # A coarser step begins on the clock, if the finer ones can get there at all.
+        aligned = later is None or later[1] % step_s != 0
+        while taken < count or not (aligned or elapsed % later[1] == 0):
+            durations.append(step_s)
+            elapsed += step_s
+            taken += 1
     return TimeGrid(start, tuple(durations))
 
 

@@ -16,8 +16,8 @@ class ControlSettings:
         A new plan is made at least this often [s].
     check_s : int
         Limits and leases are looked at at least this often [s].
-    fine_steps, fine_s, coarse_steps, coarse_s : int
-        The grid of a plan: so many steps of so many seconds, fine now and coarse later.
+    fine_steps, fine_s, coarse_steps, coarse_s, far_steps, far_s : int
+        The grid of a plan: so many steps of so many seconds, fine now, coarse later, a day ahead.
     stay_s : int
         How long a vehicle is expected to stay when nobody said [s].
     need_wh : float
@@ -57,8 +57,10 @@ class ControlSettings:
     check_s: int = 30
     fine_steps: int = 12
     fine_s: int = 300
-    coarse_steps: int = 84
+    coarse_steps: int = 12
     coarse_s: int = 900
+    far_steps: int = 20
+    far_s: int = 3600
     stay_s: int = 8 * 3600
     need_wh: float = 15_000.0
     departure_margin_s: int = 1200
@@ -82,6 +84,6 @@ class ControlSettings:
     allocation: AllocationOptions = field(default_factory=lambda: AllocationOptions(milp_evses=0))
 
     def __post_init__(self) -> None:
-        for name in ("replan_s", "check_s", "fine_steps", "fine_s", "coarse_s", "stay_s", "resend_s"):
+        for name in ("replan_s", "check_s", "fine_steps", "fine_s", "coarse_s", "far_s", "stay_s", "resend_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
