@@ -35,21 +35,25 @@ def plan_problem(site_file: SiteFile, sessions: Path, *, at: datetime | None) ->
     Raises
     ------
     InputError
-        If the table cannot be read, is empty, or names an EVSE that the site lacks.
+        If the table cannot be read, is empty, or names an EVSE that the site lacks; if a wish in it cannot be, or a
+        price series of the tariff has a gap.
     """
     records = read_sessions(sessions)
     if not records:
         raise InputError(f"{sessions}: there is no session in the table")
     start = at or records[0].arrival
-    return day_problem(
-        site_file.site,
-        site_file.tariff,
-        sessions_of(site_file.site, records),
-        at=start,
-        # Given away as a whole and not made again in five minutes: quarter hours all day.
-        settings=replace(control_settings(site_file), coarse_steps=QUARTERS, far_steps=0),
-        background_w=lambda grid: expected_w(site_file, grid),
-    )
+    try:
+        return day_problem(
+            site_file.site,
+            site_file.tariff,
+            sessions_of(site_file.site, records),
+            at=start,
+            # Given away as a whole and not made again in five minutes: quarter hours all day.
+            settings=replace(control_settings(site_file), coarse_steps=QUARTERS, far_steps=0),
+            background_w=lambda grid: expected_w(site_file, grid),
+        )
+    except ValueError as error:
+        raise InputError(f"{sessions} cannot be planned at {site_file.path}: {error}") from error
 
 
 def expected_w(site_file: SiteFile, grid: TimeGrid) -> list[float]:

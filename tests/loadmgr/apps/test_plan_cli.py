@@ -69,3 +69,18 @@ def test_an_evse_without_session_cannot_be_explained() -> None:
 
     assert 2 == ended.returncode
     assert "Z9 has no session in this plan" in ended.stderr
+
+
+def test_a_wish_that_cannot_be_is_one_line_with_the_allowed_range(tmp_path: Path) -> None:
+    """A need of 1e30 Wh is somebody's slip: said with value and range, without a traceback."""
+    table = tmp_path / "week.csv"
+    header = WEEK.read_text().splitlines()[0]
+    row = {"session_id": "a", "evse": "A1", "arrival": "2019-06-04T12:00+02:00", "departure": "2019-06-04T18:00+02:00"}
+    row["energy_requested_wh"] = "1e30"
+    table.write_text(f"{header}\n{','.join(row.get(name, '') for name in header.split(','))}\n")
+
+    ended = plan("--sessions", str(table))
+
+    assert 2 == ended.returncode
+    assert "wanted_wh of A1 must lie in [0, 1e+09], got 1e+30" in ended.stderr
+    assert "Traceback" not in ended.stderr
