@@ -38,6 +38,9 @@ def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
         label = "vehicles, one colour per EVSE" if place == 0 else None
         ax.fill_between(when, below, above, step="post", color=colour, linewidth=0.0, alpha=0.85, label=label)
         below = above
+    if outcome.battery_wh:
+        site_kw = frame["site_w"] / 1000.0
+        ax.step(when, site_kw, where="post", color="black", linewidth=1.3, label="connection, with the battery")
     uncontrolled_kw = (frame["uncontrolled_w"] + frame["background_w"]).to_numpy() / 1000.0
     ax.step(when, uncontrolled_kw, where="post", color="black", linewidth=0.9, linestyle=":", label="uncontrolled")
     limit_kw = _limit_w(simulation)
