@@ -128,8 +128,8 @@ def test_what_a_station_is_asked_here_it_reports_here_and_not_to_the_csms(tmp_pa
 
     async def scene(made: World) -> None:
         station = made.start_station("S201")
-        known = replace(constraint, profile_id=station.profiles._external_id(1, "EMS"))
-        station.store.put(1, known, now=LONG_AGO)
+        station.store.put(1, constraint, now=LONG_AGO)
+        station.profiles._sources[constraint.profile_id] = "EMS"
         await made.until(lambda: made.setpoint_a("S201") == 9.0)
         assert [] == made.csms.points["S201"].reports
         assert not any("ReportChargingProfiles" in text for text in made.csms.points["S201"].texts)
