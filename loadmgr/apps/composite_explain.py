@@ -62,6 +62,7 @@ def _decider(record: Record, version: OcppVersion) -> str:
     profile, unit = owner.profile, owner.schedule.unit.value
     if owner.order == 0:
         return "the vehicle's own schedule"
-    limit = "no limit of its own" if period.limit is None else f"{period.limit:g} {unit}"
+    limits = "/".join(f"{v:g}" for v in (period.limit, period.limit_l2, period.limit_l3) if v is not None)
+    limit = f"{limits} {unit}" if limits else "no limit of its own"
     purpose = purpose_word(profile.purpose, version)
     return f"{purpose} level {profile.stack_level}, profile {profile.profile_id} ({limit})"

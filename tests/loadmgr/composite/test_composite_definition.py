@@ -54,7 +54,7 @@ def answered(schedule, t: int) -> dict:
     return out
 
 
-def differences(world: World, start, duration_s: int, unit: RateUnit, seed: int, evse_id: int) -> list:
+def differences(world: World, start, duration_s: int, unit: RateUnit, seed: int, evse_id: int, **seconds) -> list:
     """Where the schedule and the definition differ."""
     store = store_of(world)
     schedule = composite_schedule(store, evse_id=evse_id, start=start, duration_s=duration_s, unit=unit)
@@ -62,7 +62,7 @@ def differences(world: World, start, duration_s: int, unit: RateUnit, seed: int,
     assert schedule.rows[0][0] == 0
     out = []
     first = second(start)
-    for t in asked_seconds(start, duration_s, [row[0] for row in schedule.rows], Random(seed)):
+    for t in asked_seconds(start, duration_s, [row[0] for row in schedule.rows], Random(seed), **seconds):
         wanted = evse_at(world, evse_id, t, unit, first) if evse_id else station_at(world, t, unit, first)
         got = answered(schedule, t)
         wrong = {k: (wanted.get(k), v) for k, v in got.items() if wanted.get(k) != v}

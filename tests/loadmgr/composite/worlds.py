@@ -240,16 +240,18 @@ def store_of(world: World, *, order: list[int] | None = None) -> ProfileStore:
     return store
 
 
-def asked_seconds(start: datetime, duration_s: int, breakpoints: list[int], rng) -> list[int]:
+def asked_seconds(
+    start: datetime, duration_s: int, breakpoints: list[int], rng, *, every_up_to_s: int = 3600, at_random: int = 200
+) -> list[int]:
     """Every second of a short window; of a long one every breakpoint, one before, one after, and some at random.
 
     Of a window longer than nine days at most ``MOST_BREAKPOINTS`` breakpoints are asked for, chosen at random.
     """
     first, length = second(start), max(duration_s, 1)
-    if length <= 3600:
+    if length <= every_up_to_s:
         return list(range(first, first + length))
     if len(breakpoints) > MOST_BREAKPOINTS and length > LONG_S:
         breakpoints = rng.sample(breakpoints, MOST_BREAKPOINTS)
     near = {first + b + d for b in breakpoints for d in (-1, 0, 1)}
-    near |= {first + rng.randrange(length) for _ in range(200)}
+    near |= {first + rng.randrange(length) for _ in range(at_random)}
     return sorted(t for t in near if first <= t < first + length)
