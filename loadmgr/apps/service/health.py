@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from loadmgr.apps.service.answers import HealthAnswer
 from loadmgr.apps.service.problems import documented
 from loadmgr.apps.service.service import Service
+from loadmgr.apps.service.site_metrics import site_lines
 from loadmgr.apps.service.tokens import Role
 from loadmgr.store.database import DatabaseLost
 from ocpp_link.metrics import family
@@ -45,8 +46,9 @@ def health_routes(service: Service) -> APIRouter:
     )
     async def metrics(request: Request) -> Response:
         """Return counters and durations in Prometheus' text format."""
-        await service.gate.admit(request, Role.READ)
-        body = "\n".join([*metric_lines(service), ""])
+        caller = await service.gate.admit(request, Role.READ)
+        seen = [site for site in service.hosted.values() if caller.may_see(site.name)]
+        body = "\n".join([*metric_lines(service), *site_lines(seen), ""])
         return Response(body, media_type="text/plain; version=0.0.4")
 
     return router
@@ -63,7 +65,22 @@ async def checks(service: Service) -> dict[str, str]:
         found["database"] = f"failed: {type(error).__name__}: tokens cannot be looked up"
     busy = service.engine.is_full
     found["engine"] = "failed: every thread is taken and the queue is full" if busy else "ok: there is room"
+    if service.hosted or service.to_control:
+        found["sites"] = _sites(service)
     return found
+
+
+def _sites(service: Service) -> str:
+    """Return how the sites under control are; by numbers, because anybody may ask."""
+    here = list(service.hosted.values())
+    stopped = sum(not site.running for site in here)
+    if stopped:
+        return f"failed: {stopped} of {len(here)} controllers here have stopped: the log says why"
+    troubled = sum((site.process.condition()["journal"] or {}).get("trouble") is not None for site in here)
+    if troubled:
+        return f"failed: {troubled} of {len(here)} journals cannot be written: the log says why"
+    elsewhere = len(service.to_control - service.hosted.keys())
+    return f"ok: {len(here)} controlled here, {elsewhere} elsewhere or not yet"
 
 
 def metric_lines(service: Service) -> Iterator[str]:

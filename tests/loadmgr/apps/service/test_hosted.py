@@ -227,3 +227,26 @@ def test_decisions_are_streamed_as_they_come():
     assert ["hello", "decision"] == kinds or ["hello", "alarm"] == kinds
     assert json.loads(found.text.split("data: ")[2].splitlines()[0])
     assert 0 == left
+
+
+def test_metrics_and_readiness_tell_of_the_site_to_those_who_may_see_it():
+    async def play():
+        async with under_control() as (client, hosted):
+            csms = Csms(client)
+            await csms.boot("E1")
+            await csms.poll(lambda state: "evses" in state)
+            service = client._transport.app.state.service
+            page = (await client.get("/metrics")).text
+            theirs = (await client.get("/metrics", headers=token(service, Role.READ, ["elsewhere"]))).text
+            good = (await client.get("/readyz")).json()
+            await hosted.stop()
+            bad = await client.get("/readyz")
+            return page, theirs, good, bad
+
+    page, theirs, good, bad = asyncio.run(play())
+    assert 'loadmgr_stations_connected{site="small"} 1' in page
+    assert 'loadmgr_circuit_limit_amperes{site="small",circuit="main",phase="L2"} 25.0' in page
+    assert "small" not in theirs
+    assert good["checks"]["sites"].startswith("ok: 1 controlled here")
+    assert 503 == bad.status_code
+    assert bad.json()["checks"]["sites"].startswith("failed: 1 of 1")
