@@ -17,6 +17,7 @@ from loadmgr.composite.transaction import StationTransaction
 from loadmgr.control.decision import Standing
 from loadmgr.control.envelope import Envelope, at_least, constant, from_points, highest, widened
 from loadmgr.control.holding import FailSafeStage, Terms, limit_envelope
+from loadmgr.control.skew import skew_s
 from loadmgr.control.state import EvseRecord, SiteState
 from loadmgr.model.profile import OcppVersion
 from loadmgr.model.topology import CurrentType, Phase, Trust
@@ -83,6 +84,7 @@ def held_envelope(state: SiteState, record: EvseRecord, now: datetime, *, in_tra
     """Return the highest limit that an EVSE may hold over time, wherever its clock stands within its skew."""
     charging = record.charging if in_transaction else None
     w_per_a = w_per_a_at_worst(state, record)
+    off_s = skew_s(state, record.evse.station)
     key = (None if charging is None else charging.transaction, w_per_a)
     kept = record.holding.cache.get(key)
     now_s = now.timestamp()
@@ -91,7 +93,7 @@ def held_envelope(state: SiteState, record: EvseRecord, now: datetime, *, in_tra
     timing = state.site.timing
     station = state.stations[record.evse.station]
     numbers = [e.number for e in state.site.evses_of(record.evse.station)]
-    look_back = timedelta(seconds=timing.clock_skew_s + timing.settle_s)
+    look_back = timedelta(seconds=off_s + timing.settle_s)
     transaction = None
     if charging is not None:
         transaction = StationTransaction(
@@ -110,7 +112,7 @@ def held_envelope(state: SiteState, record: EvseRecord, now: datetime, *, in_tra
     if charging is not None:
         start = max(start, charging.started)  # before it, a profile relative to the transaction says nothing
     envelope = limit_envelope(record.holding.worlds(), terms, start=start, duration_s=OUTLOOK_S)
-    envelope = widened(envelope, early_s=timing.clock_skew_s, late_s=timing.clock_skew_s + timing.settle_s)
+    envelope = widened(envelope, early_s=off_s, late_s=off_s + timing.settle_s)
     record.holding.cache[key] = (now_s, envelope)
     return envelope
 

@@ -38,6 +38,7 @@ from loadmgr.control.plan import Plan, empty_plan, plan_of, targets_a
 from loadmgr.control.reconcile import reconcile
 from loadmgr.control.scarcity import note_pressed
 from loadmgr.control.settings import ControlSettings
+from loadmgr.control.skew import widest_s
 from loadmgr.control.starts import off_by_default
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 from loadmgr.control.told import Evidence
@@ -326,7 +327,7 @@ class SiteController:
     def _reconcile(self, now: datetime) -> list[Step]:
         state = self._state
         timing = state.site.timing
-        tail_s = state.site.failsafe.lease_s + timing.clock_skew_s + timing.settle_s
+        tail_s = state.site.failsafe.lease_s + widest_s(state) + timing.settle_s
         book = LoadBook(state.site, self._rows(), self._situation.assumed, now=now, marks_s=(now.timestamp() + tail_s,))
         alarm_unseen(state, now)
         alarm_overfull(state, book, targets_a=self._targets, assumed=self._situation.assumed, now=now)

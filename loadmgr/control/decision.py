@@ -175,6 +175,8 @@ class StationView:
     zero_ok: str
     evses: tuple[ObedienceView, ...]
     writes: tuple[WritesView, ...]
+    clock_offset_s: float | None = None
+    clock_drift_s_per_day: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

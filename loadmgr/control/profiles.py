@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from loadmgr.control.assumption import LOW_VOLTAGE_RATIO, w_per_a_at_worst
 from loadmgr.control.command import SetProfile
 from loadmgr.control.rung import LeaseForm
+from loadmgr.control.skew import skew_s, widest_s
 from loadmgr.control.state import Charging, EvseRecord, SiteState, StationRecord
 from loadmgr.control.windows import DAY_S, periods, window_current_a
 from loadmgr.model.ids import ProfileId
@@ -172,7 +173,7 @@ def lease_s(state: SiteState, record: EvseRecord, current_a: float) -> int:
     """
     usual = state.site.failsafe.lease_s
     if current_a < fallback_a(state.site, record.evse):
-        return int(2 * usual + 2 * state.site.timing.clock_skew_s)
+        return int(2 * usual + 2 * widest_s(state))
     return usual
 
 
@@ -185,7 +186,7 @@ def lease_profile(
     if form.lasting:
         return _lasting_profile(state, record, form.purpose, current_a, unit=unit)
     station = state.stations[record.evse.station]
-    early_s = int(2 * state.site.timing.clock_skew_s) + EARLY_S
+    early_s = int(2 * skew_s(state, record.evse.station)) + EARLY_S
     length_s = lease_s(state, record, current_a)
     kind = form.kind or usual.kind or ProfileKind.ABSOLUTE
     relative = kind is ProfileKind.RELATIVE

@@ -23,6 +23,7 @@ from loadmgr.control.peaks import fold_power
 from loadmgr.control.rung import FORMS
 from loadmgr.control.sessions import TOLD_READINGS, adopt_session, max_power_w, restore
 from loadmgr.control.settings import ControlSettings
+from loadmgr.control.skew import fold_stamp
 from loadmgr.control.state import Draw, EvseRecord, MeterRecord, SiteState
 from loadmgr.model.ids import CircuitId
 from loadmgr.model.topology import Evse, Phase, PhaseAmps
@@ -43,6 +44,8 @@ def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, s
     _fold_energy(state, record, seen)
     if not seen.live:
         return
+    if seen.measured_at is not None:
+        fold_stamp(state, station, seen.measured_at, at=seen.at)
     if seen.state_of_charge_ratio is not None:
         record.state_of_charge_ratio = seen.state_of_charge_ratio
     currents = grid_currents_a(state, record, seen)

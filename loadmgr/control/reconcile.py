@@ -24,6 +24,7 @@ from loadmgr.control.override import order_of
 from loadmgr.control.pending import Purpose
 from loadmgr.control.profiles import fallback_a, lease_end, lease_s, limit_command
 from loadmgr.control.settings import ControlSettings
+from loadmgr.control.skew import skew_s
 from loadmgr.control.starts import may_start
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
@@ -183,7 +184,7 @@ def _counts_until_s(state: SiteState, wish: Wish, current_a: float, now: datetim
     if wish.record.form.lasting:
         return math.inf
     timing = state.site.timing
-    after_s = lease_s(state, wish.record, current_a) + timing.clock_skew_s + timing.settle_s
+    after_s = lease_s(state, wish.record, current_a) + skew_s(state, wish.record.evse.station) + timing.settle_s
     return now.timestamp() + after_s
 
 

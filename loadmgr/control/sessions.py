@@ -16,6 +16,7 @@ from loadmgr.control.observation import (
 )
 from loadmgr.control.rung import LeaseForm
 from loadmgr.control.scarcity import note_departure
+from loadmgr.control.skew import skew_s
 from loadmgr.control.state import Charging, EndedSession, EvseRecord, SiteState, StationRecord
 from loadmgr.model.ids import TransactionId
 from loadmgr.model.profile import ProfilePurpose
@@ -56,7 +57,7 @@ def _began_before(state: SiteState, seen: TransactionStarted) -> bool:
     """
     if seen.started_at is None:
         return True
-    return (seen.at - seen.started_at).total_seconds() > 2 * state.site.timing.clock_skew_s + QUEUED_S
+    return (seen.at - seen.started_at).total_seconds() > 2 * skew_s(state, seen.station) + QUEUED_S
 
 
 def adopt_session(state: SiteState, record: EvseRecord, station: StationRecord, seen: EvseReading) -> None:

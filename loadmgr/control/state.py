@@ -13,6 +13,7 @@ from datetime import datetime
 from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.alarm import AlarmBook
 from loadmgr.control.building import BuildingEstimate
+from loadmgr.control.clock_estimate import ClockEstimate
 from loadmgr.control.energy import Ledger
 from loadmgr.control.holding import Holding
 from loadmgr.control.obedience import Obedience
@@ -196,6 +197,8 @@ class StationRecord:
         When it last started again, having been known before.
     maximum_writes : deque of datetime
         When station maxima were sent during the last day.
+    clock : ClockEstimate
+        What its clock shows.
     ended : deque of TransactionId
     """
 
@@ -219,6 +222,7 @@ class StationRecord:
     lease_form: int = 0
     retry_at: datetime | None = None
     maximum_writes: deque[datetime] = field(default_factory=deque)
+    clock: ClockEstimate = field(default_factory=ClockEstimate)
     ended: deque[TransactionId] = field(default_factory=lambda: deque(maxlen=ENDED_REMEMBERED))
 
 

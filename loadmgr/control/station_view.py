@@ -31,6 +31,8 @@ def station_view(state: SiteState, record: StationRecord, *, settings: ControlSe
         keeps_profiles=station.keeps_profiles.value,
         zero_ok=station.zero_ok.value,
         evses=tuple(_obedience(e) for e in evses),
+        clock_offset_s=record.clock.offset_s,
+        clock_drift_s_per_day=record.clock.drift_s_per_day,
         writes=(*writes, WritesView(evse=None, written=maxima, budget=settings.maximum_writes_per_day)),
     )
 

@@ -1,0 +1,96 @@
+"""Station clocks: offset and drift seen in the times that stations write, shown, and reckoned with."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadmgr.control.clock_estimate import ClockEstimate
+from loadmgr.control.observation import EvseReading
+from loadmgr.control.skew import skew_s
+from loadmgr.model.ids import StationId
+from tests.control_world import START, Vehicle, World, small_site
+
+
+def watched(
+    offset_s: float, *, drift_s_per_day: float = 0.0, hours: float = 1.0, delay_s=lambda i: 0.4
+) -> ClockEstimate:
+    clock = ClockEstimate()
+    for index in range(int(hours * 120)):
+        written = START + timedelta(seconds=30 * index)
+        off_s = offset_s + drift_s_per_day * index * 30 / 86_400
+        stamp = (written + timedelta(seconds=off_s)).replace(microsecond=0)
+        clock.wrote(stamp, at=written + timedelta(seconds=delay_s(index)))
+    return clock
+
+
+@given(
+    offset=st.floats(-300, 300),
+    delays=st.lists(st.floats(0.05, 20.0), min_size=20, max_size=20),
+)
+def test_an_offset_is_found_within_two_seconds_whatever_some_messages_are_late(offset, delays):
+    clock = watched(offset, delay_s=lambda i: 0.1 if i % 7 == 0 else delays[i % 20])
+
+    assert clock.offset_s == pytest.approx(offset, abs=2.0)
+
+
+def test_drift_is_known_after_hours_and_not_before():
+    assert watched(5.0, drift_s_per_day=40.0, hours=1.0).drift_s_per_day is None
+    assert watched(5.0, drift_s_per_day=40.0, hours=8.0).drift_s_per_day == pytest.approx(40.0, abs=8.0)
+
+
+def test_a_few_readings_tell_nothing():
+    clock = ClockEstimate()
+    for index in range(4):
+        clock.wrote(START, at=START + timedelta(seconds=index))
+
+    assert clock.offset_s is None
+
+
+class Stamping(World):
+    """A world whose stations write their own time on readings."""
+
+    def _reading(self, fake, at) -> EvseReading:
+        seen = super()._reading(fake, at)
+        return EvseReading(**{f: getattr(seen, f) for f in seen.__slots__} | {"measured_at": fake.own_time(at)})
+
+
+def charging(clock_off_s: float) -> Stamping:
+    world = Stamping(small_site(evses=2, limit_a=32.0, fallback_a=6.0, building_worst_a=0.0, lease_s=600))
+    world.building_a = (0.0, 0.0, 0.0)
+    world.station("E1").clock_off_s = clock_off_s
+    world.connect()
+    world.run(20)
+    for evse in ("E1", "E2"):
+        world.plug(evse, Vehicle())
+    return world
+
+
+@pytest.mark.parametrize("off_s", [200.0, -200.0])
+def test_a_clock_that_is_further_off_than_the_file_allows_widens_the_guard_and_is_told(off_s):
+    world = charging(off_s).run(400)
+    state = world.controller._state
+
+    assert skew_s(state, StationId("S1")) == pytest.approx(202.0, abs=1.0)
+    assert state.site.timing.clock_skew_s == skew_s(state, StationId("S2"))
+    assert {"S1"} == {a.subject for d in world.decisions for a in d.alarms if a.kind == "clock off"}
+    (first, _) = world.controller.view().stations
+    assert first.clock_offset_s == pytest.approx(off_s, abs=1.0)
+
+
+@pytest.mark.parametrize("off_s", [200.0, -200.0])
+def test_a_site_keeps_to_its_limit_although_a_clock_is_far_off_and_the_controller_dies(off_s):
+    world = charging(off_s).run(400)
+    world.over.clear()
+    world.run(1200)
+    world.alive = False
+    world.run(1500)
+
+    assert [] == world.over
+
+
+def test_a_clock_that_is_seen_to_be_right_does_not_make_the_guard_smaller():
+    world = charging(0.0).run(400)
+
+    assert world.site.timing.clock_skew_s == skew_s(world.controller._state, StationId("S1"))
