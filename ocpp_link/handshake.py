@@ -68,7 +68,9 @@ class Policy:
     max_message_bytes: int = 1 << 20
     """Larger than any OCPP message in the field; a local list or a report comes in parts."""
     connections_per_s: float | None = None
-    """Handshakes beyond this rate, and ten at once, are told to come back (503)."""
+    """Handshakes beyond this rate, and `connections_at_once`, are told to come back (503)."""
+    connections_at_once: float = 10.0
+    """Handshakes at once that the rate does not mind; not fewer than there are stations, which may all come at once."""
     tap: Tap | None = None
     """Gets every text of every station, for example an `ocpp_link.wirelog.WireLog`."""
     messages_per_s: float | None = None

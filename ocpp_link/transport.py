@@ -35,9 +35,6 @@ __all__ = ["ClientPolicy", "Policy", "Server", "SystemClock", "connect", "serve"
 
 logger = logging.getLogger(__name__)
 
-HANDSHAKE_BURST = 10.0
-"""Handshakes at once that no rate limit minds."""
-
 BACKLOG = 4096
 """A power cut ends for all stations at once: let them queue in the kernel instead of being turned away."""
 
@@ -161,7 +158,7 @@ async def serve(
         versions=versions,
         clock=time_source,
         welcome=lambda *who: door.admit(link_of(*who)),
-        bucket=TokenBucket(rate_per_s, burst=HANDSHAKE_BURST) if rate_per_s is not None else None,
+        bucket=TokenBucket(rate_per_s, burst=rules.connections_at_once) if rate_per_s is not None else None,
     )
     listener = await asyncio.get_running_loop().create_server(
         lambda: Greeter(porter).socket, host, port, ssl=rules.tls, backlog=BACKLOG

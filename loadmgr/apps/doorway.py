@@ -24,8 +24,8 @@ PING_INTERVAL_S = 30.0
 MESSAGES_PER_S = 50.0
 """A station that tells more than this for long is read more slowly; a busy one tells one or two."""
 
-CONNECTIONS_PER_S = 100.0
-"""After a power cut everybody comes at once: some are asked to come again in ten seconds."""
+CONNECTIONS_PER_S = 20.0
+"""Handshakes that are let through for long; after a power cut every station of the site comes at once, and may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,7 @@ class Doorway:
             tls=self.tls(),
             ping_interval_s=PING_INTERVAL_S,
             connections_per_s=CONNECTIONS_PER_S,
+            connections_at_once=10.0 + 2.0 * len(process.site.station_by_id),
             messages_per_s=MESSAGES_PER_S,
             profiles=process.models,
             tap=tap,

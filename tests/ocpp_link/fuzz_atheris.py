@@ -67,6 +67,12 @@ def write_seeds(directory: Path) -> None:
             (directory / f"{version}-{role.name}-{number}").write_bytes(bytes([place]) + json.dumps(rare).encode())
 
 
+def write_words(path: Path) -> None:
+    """Write what a station may say where it should not; mutations put it anywhere."""
+    words = ["1e21", "-1e300", "1180591620717411303424", "NaN", "null", "true", "{}", "[]", '""', "\\ud800", ",", "1,5"]
+    path.write_text("".join(f"{json.dumps(word)}\n" for word in words))
+
+
 def _other(role: Role) -> Role:
     return Role.STATION if role is Role.CSMS else Role.CSMS
 
@@ -79,6 +85,8 @@ def _resident_mb() -> float:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as seeds:
         write_seeds(Path(seeds))
+        words = Path(tempfile.mkdtemp()) / "words"
+        write_words(words)
         named = [each for each in sys.argv[1:] if not each.startswith("-")]
-        atheris.Setup([*sys.argv, *([] if named else [tempfile.mkdtemp()]), seeds], feed)
+        atheris.Setup([*sys.argv, f"-dict={words}", *([] if named else [tempfile.mkdtemp()]), seeds], feed)
         atheris.Fuzz()

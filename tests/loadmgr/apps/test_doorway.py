@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from loadmgr.apps.doorway import Doorway, overrides_of
+from loadmgr.apps.site import SiteProcess
 from loadmgr.errors import InputError
+from loadmgr.site_file import load_site
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.security import PasswordHash, station_context
 from ocpp_link.testing import ChargingStation, PlainBody
@@ -87,6 +89,19 @@ def test_a_site_with_tls_and_logins_and_a_certificate_that_is_renewed(tmp_path: 
         running.stop()
 
     assert KEY not in "\n".join(running.lines)
+
+
+def test_all_stations_of_a_site_may_come_at_once(tmp_path: Path) -> None:
+    site = tmp_path / "one.yaml"
+    site.write_text(SITE)
+    process = SiteProcess(load_site(site), clock=SystemClock())
+
+    policy = Doorway().policy(process, tap=None)
+
+    assert policy.connections_at_once >= 2 * len(process.site.station_by_id)
+    assert policy.knows is not None
+    assert [True, False] == [policy.knows(identity) for identity in ("S1", "S2")]
+    assert policy.profiles is process.models
 
 
 def test_a_key_that_does_not_fit_leaves_the_old_certificate(tmp_path: Path) -> None:
