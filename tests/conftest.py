@@ -12,8 +12,10 @@ settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a fault campaign be larger than the ordinary run."""
+    """Let a fault campaign be larger than the ordinary run, and a benchmark's span another."""
     parser.addoption("--seeds", type=int, default=20, help="runs of the fault campaign [default: 20]")
+    parser.addoption("--site", default="garage", help="sample site of the write budget's benchmark")
+    parser.addoption("--days", type=float, default=7.0, help="its length")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
