@@ -63,6 +63,8 @@ class RunOptions:
         What the operator says of stations' ways, by id.
     http_port, http_open, http_tokens : optional
         Where HTTP is served on the loopback address, whether nobody needs a token, and where tokens are kept.
+    mqtt : str, optional
+        The URL of a broker.
     """
 
     host: str
@@ -80,6 +82,7 @@ class RunOptions:
     http_port: int | None = None
     http_open: bool = False
     http_tokens: str | None = None
+    mqtt: str | None = None
 
 
 class _Keeping:
@@ -184,8 +187,7 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
         )
         closing.push_async_callback(server.close)
         await watch.open(process)
-        if options.http_port is not None:
-            await _open_http(closing, process, options, clock)
+        await _open_to_others(closing, process, options, clock)
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, ended.set)
         loop.add_signal_handler(signal.SIGHUP, _reload_and_say, reload, options, policy)
@@ -201,6 +203,15 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
             server.drain()
         process.drain()
         await controller
+
+
+async def _open_to_others(
+    closing: AsyncExitStack, process: SiteProcess, options: RunOptions, clock: SteadyClock
+) -> None:
+    if options.http_port is not None:
+        await _open_http(closing, process, options, clock)
+    if options.mqtt is not None:
+        _open_mqtt(closing, process, options.mqtt, clock)
 
 
 async def _open_http(closing: AsyncExitStack, process: SiteProcess, options: RunOptions, clock: SteadyClock) -> None:
@@ -222,6 +233,16 @@ async def _open_http(closing: AsyncExitStack, process: SiteProcess, options: Run
     log.info("http://127.0.0.1:%d/v1/sites/%s/status answers over HTTP", server.port, name)
     if token is not None:
         print(f"token, good until this process ends: {token}")  # never into a log
+
+
+def _open_mqtt(closing: AsyncExitStack, process: SiteProcess, url: str, clock: SteadyClock) -> None:
+    try:
+        from loadmgr.apps.mqtt_bridge import MqttBridge
+    except ModuleNotFoundError as error:
+        raise InputError(f"--mqtt needs {error.name}: pip install 'loadmgr[mqtt]'") from None
+    bridge = MqttBridge(process, url, now=clock.now)
+    closing.push_async_callback(stop, asyncio.create_task(bridge.run()))
+    log.info("MQTT: %s/#", bridge.base)
 
 
 async def _shown(screen: Screen, process: SiteProcess, ended: asyncio.Event, *, console: Console | None) -> None:

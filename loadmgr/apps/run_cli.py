@@ -60,6 +60,15 @@ def run(  # noqa: PLR0913 - one option each
         typer.Option("--http-tokens", metavar="PATH|URL", help="Tokens made by loadmgr token. [default: one, printed]"),
     ] = None,
     http_open: Annotated[bool, typer.Option("--http-open", help="Ask nobody of this machine for a token.")] = False,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            "--mqtt",
+            metavar="URL",
+            envvar="LOADMGR_MQTT",
+            help="Be on this broker, for Home Assistant and others: mqtt://HOST:1883.",
+        ),
+    ] = None,
     upstream: Annotated[
         str | None, typer.Option("--upstream", metavar="URL", help="Relay stations to this CSMS: ws:// or wss://.")
     ] = None,
@@ -149,5 +158,6 @@ def run(  # noqa: PLR0913 - one option each
             http_port=http,
             http_open=http_open,
             http_tokens=http_tokens,
+            mqtt=mqtt,
         ),
     )

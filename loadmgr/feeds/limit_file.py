@@ -110,7 +110,7 @@ def read_limits(path: Path, *, default_circuit: CircuitId) -> tuple[Told, ...]:
     except (OSError, UnicodeDecodeError) as fault:
         raise InputError(f"{path}: cannot be read: {fault}") from fault
     rows = _csv_rows(path, text) if path.suffix.casefold() == ".csv" else _json_rows(path, text)
-    told = tuple(_told(f"{path}: {place}", row, default_circuit) for place, row in rows)
+    told = tuple(limit_of(f"{path}: {place}", row, default_circuit) for place, row in rows)
     named = [t.circuit for t in told]
     twice = next((c for c in named if named.count(c) > 1), None)
     if twice is not None:
@@ -147,7 +147,14 @@ def _json_rows(path: Path, text: str) -> list[tuple[str, Mapping[str, Any]]]:
     return rows
 
 
-def _told(place: str, row: Mapping[str, Any], default_circuit: CircuitId) -> Told:
+def limit_of(place: str, row: Mapping[str, Any], default_circuit: CircuitId) -> Told:
+    """Return a limit from its fields.
+
+    Raises
+    ------
+    InputError
+        With the place and the field.
+    """
     unknown = sorted(set(row) - KEYS)
     if unknown:
         raise InputError(f"{place}: field {unknown[0]} is not known: write {', '.join(sorted(KEYS))}")
