@@ -13,6 +13,7 @@ from loadmgr.apps.service.streams import EventStreams
 from loadmgr.apps.serving import stop
 from loadmgr.apps.site import SiteProcess
 from loadmgr.apps.status import plain, site_status
+from loadmgr.control.command import SetProfile
 from loadmgr.control.decision import Decision
 from loadmgr.site_file import SiteFile
 from loadmgr.store.recall import Store
@@ -130,6 +131,8 @@ class HostedSite:
         return self.clock.now()
 
     def _decided(self, decision: Decision) -> None:
+        if self.outbox is not None:
+            self._log(decision)
         if not len(self.streams):
             return
         self._tell_status_soon()
@@ -158,6 +161,19 @@ class HostedSite:
         self._status_due, self._status_told_s = None, self.clock.now_s()
         if len(self.streams):
             self.streams.tell("status", site_status(self.process))
+
+    def _log(self, decision: Decision) -> None:
+        """Log each command with what it belongs to; a process of its own has its own display."""
+        for command in decision.commands:
+            profile = command.profile if isinstance(command, SetProfile) else None
+            belongs = {
+                "site": self.name,
+                "station": command.station,
+                "session": None if profile is None else profile.transaction_id,
+                "decision": decision.at.isoformat(),
+                "command": command.id,
+            }
+            log.info("%s: %s: %s", command.station, type(command).__name__, command.reason, extra=belongs)
 
 
 def _always() -> bool:

@@ -23,6 +23,7 @@ from loadmgr.apps.service.app import create_app
 from loadmgr.apps.service.hosting import Hosting
 from loadmgr.apps.service.json_log import JsonLines
 from loadmgr.apps.service.leases import LeaseBook
+from loadmgr.apps.service.patience import PatientProtocol
 from loadmgr.apps.service.rates import Rate
 from loadmgr.apps.service.service import Service, build_service
 from loadmgr.apps.service.tables import IN_MEMORY
@@ -183,6 +184,7 @@ def server_config(app: FastAPI, listening: Listening) -> uvicorn.Config:
         ssl_keyfile=None if listening.tls_key is None else str(listening.tls_key),
         ssl_ca_certs=None if ca is None else str(ca),
         ssl_cert_reqs=ssl.CERT_NONE if ca is None else ssl.CERT_REQUIRED,
+        http=PatientProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
