@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 GREY = "#9A9A9A"
 LIMIT = "#B00020"
+LEGEND: dict[str, Any] = {"framealpha": 0.85, "edgecolor": "none"}
 
 
 def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
@@ -49,7 +50,7 @@ def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     ax.set_ylabel("power [kW]")
     ax.set_title(f"{outcome.plan.site.name}: {simulation.strategy.replace('_', ' ')}")
     ax.set_ylim(bottom=min(0.0, float(base_kw.min())))
-    ax.legend(loc="upper right", fontsize="small", frameon=False)
+    ax.legend(loc="upper right", fontsize="small", **LEGEND)
     _dates(ax, simulation)
     return ax
 
@@ -86,7 +87,7 @@ def plot_price(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     right.set_ylabel(f"price [{simulation.tariff.currency} per kWh]", color=COLOURS[5])
     lines, labels = ax.get_legend_handles_labels()
     more, names = right.get_legend_handles_labels()
-    ax.legend(lines + more, labels + names, loc="upper right", fontsize="small", frameon=False)
+    ax.legend(lines + more, labels + names, loc="upper right", fontsize="small", **LEGEND)
     _dates(ax, simulation)
     return ax
 
@@ -107,7 +108,7 @@ def plot_promises(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     ax.set_xlabel("sessions, smallest first")
     ax.set_ylabel("energy [kWh]")
     ax.set_title("What was asked, and what came of it")
-    ax.legend(loc="upper left", fontsize="small", frameon=False)
+    ax.legend(loc="upper left", fontsize="small", **LEGEND)
     return ax
 
 
@@ -134,20 +135,61 @@ def plot_duration_curve(simulations: list[Simulation], ax: "Axes | None" = None)
     ax.set_xlabel("share of the time [%]")
     ax.set_ylabel("load of the site [kW]")
     ax.set_xlim(0.0, 100.0)
-    ax.legend(loc="upper right", fontsize="small", frameon=False)
+    ax.legend(loc="upper right", fontsize="small", **LEGEND)
     return ax
 
 
 def plot_comparison(simulations: list[Simulation], figure: str = "cost", ax: "Axes | None" = None) -> "Axes":
-    """Draw one figure of several simulations as bars, one for each strategy."""
+    """Draw one figure of several simulations as bars, one for each strategy; power and energy in thousands."""
     ax = _axes(ax)
     names = [simulation.strategy.replace("_", " ") for simulation in simulations]
     values = [float(simulation.report().figures()[figure]) for simulation in simulations]
-    bars = ax.barh(names, values, color=[COLOURS[0]] * len(names))
+    stem, _, unit = figure.rpartition("_")
+    if unit in ("w", "wh"):
+        values, label = [value / 1000.0 for value in values], f"{stem.replace('_', ' ')} [k{unit.replace('w', 'W')}]"
+    else:
+        currency = simulations[0].tariff.currency if simulations else ""
+        label = f"{figure.replace('_', ' ')} [{currency}]" if figure.startswith("cost") else figure.replace("_", " ")
+    colours = [GREY if name == "uncontrolled" else COLOURS[0] for name in names]
+    bars = ax.barh(names, values, color=colours)
     ax.bar_label(bars, fmt=" {:,.4g}", fontsize="small")
     ax.invert_yaxis()
-    ax.set_xlabel(figure.replace("_", " "))
+    ax.set_xlabel(label)
     ax.margins(x=0.15)
+    return ax
+
+
+WATERFALL = (
+    ("lapsed", "left early", COLOURS[1]),
+    ("broken", "promise broken", COLOURS[5]),
+    ("kept", "within tolerance", COLOURS[2]),
+    ("nothing said", "nothing said", GREY),
+    ("open", "still charging", COLOURS[4]),
+)
+"""Why energy that was asked for is missing, in the order of the bars."""
+
+
+def plot_waterfall(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
+    """Draw how the energy that was asked for comes down to what was delivered, by what became of each promise."""
+    ax = _axes(ax)
+    frame = session_frame(simulation)
+    missing_kwh = (frame["energy_requested_wh"] - frame["energy_delivered_wh"]).clip(lower=0.0) / 1000.0
+    by_promise = missing_kwh.groupby(frame["promise"].fillna("nothing said")).sum()
+    level_kwh = float(frame["energy_requested_wh"].sum()) / 1000.0
+    names, bottoms, heights, colours = ["asked for"], [0.0], [level_kwh], [COLOURS[0]]
+    for promise, name, colour in WATERFALL:
+        gone_kwh = float(by_promise.get(promise, 0.0))
+        if gone_kwh > 0.0:
+            level_kwh -= gone_kwh
+            names.append(name)
+            bottoms.append(level_kwh)
+            heights.append(gone_kwh)
+            colours.append(colour)
+    bars = ax.bar([*names, "delivered"], [*heights, level_kwh], bottom=[*bottoms, 0.0], color=[*colours, COLOURS[0]])
+    ax.bar_label(bars, labels=[f"{height:,.4g}" for height in (*heights, level_kwh)], fontsize="small")
+    ax.set_ylabel("energy [kWh]")
+    ax.set_title(f"From what was asked to what was delivered: {simulation.strategy.replace('_', ' ')}")
+    ax.margins(y=0.1)
     return ax
 
 

@@ -17,7 +17,7 @@ def test_rules_per_evse_and_step(evses: int):
     site = yard(evses, fuse_a=evses * 6.0)
     options = SimulationOptions(slots=SlotOptions(decide_at_arrivals=False))
     for strategy in ("uncontrolled", *RULES):
-        best_s = min(_timed(site, sessions, strategy, days=1, options=options) for _ in range(3))
+        best_s = min(_timed(site, sessions, strategy, days=1, options=options) for _ in range(20))
         print(f"{strategy:18} {evses} EVSE: {best_s / (evses * 96) * 1e6:.2f} us per EVSE-step, a day {best_s:.3f} s")
 
 
