@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from loadmgr.model.profile import OcppVersion, RateUnit
 from tests.loadmgr.composite.naive import evse_at, second
-from tests.loadmgr.composite.test_composite_definition import differences, fraction
+from tests.loadmgr.composite.test_composite_definition import differences, enforced, fraction
 from tests.loadmgr.composite.worlds import store_of, worlds
 
 DAY_S = 86_400
@@ -34,8 +34,7 @@ def wrong_now(world, start: datetime, rng: Random) -> list:
     out = []
     for t in sorted({first, end - 1, *(rng.randrange(first, end) for _ in range(8))}):
         wanted = evse_at(world, 1, t, RateUnit.A, None)
-        values = [wanted[k] for k in ("limit", "limit_l2", "limit_l3") if wanted[k] is not None]
-        expected = min(values) if wanted["limited"] else None
+        expected = enforced(wanted)
         if fraction(limit.limit_a) != expected or limit != store.limit_at(1, datetime.fromtimestamp(t, UTC)):
             out.append((t - first, expected, limit))
     return out

@@ -281,14 +281,14 @@ def evse_at(
 
 def carried(world: World, unit: RateUnit, out: dict[str, Any], hardware) -> None:
     """Cut off what the hardware, in A per phase or W in total, cannot carry."""
+    out["carried"] = None
     if hardware is None:
         return
-    out["limited"] = True
     phases = 1 if world.dc else (out["phases"] or 3)
     most_a, most_w = hardware
     caps = [] if most_a is None else [most_a if unit is RateUnit.A else most_a * world.voltage * phases]
     caps += [] if most_w is None else [most_w if unit is RateUnit.W else most_w / (world.voltage * phases)]
-    whole = Fraction(Decimal(repr(cut(min(caps)))))
+    whole = out["carried"] = Fraction(Decimal(repr(cut(min(caps)))))
     for name in NAMES[:3]:
         split = unit is RateUnit.W and out.get(f"{name}_l2") is not None
         cap = Fraction(Decimal(repr(cut(whole / phases)))) if split else whole

@@ -41,6 +41,12 @@ def fraction(value: float | None) -> Fraction | None:
     return None if value is None else Fraction(str(value))
 
 
+def enforced(wanted: dict) -> Fraction | None:
+    """The lowest limit of the phases; a default, which says what a station could do, is none."""
+    values = [wanted[k] for k in ("limit", "limit_l2", "limit_l3") if wanted[k] is not None]
+    return min(values) if wanted["limited"] else wanted["carried"]
+
+
 def answered(schedule, t: int) -> dict:
     """The answer that holds at a second, with all its fields."""
     place = bisect_right(schedule.rows, t - second(schedule.start), key=itemgetter(0)) - 1
@@ -100,6 +106,5 @@ def test_the_limit_now_equals_its_definition_until_its_end(version, data):
     rng = Random(seed)
     for t in sorted({first, end - 1, *(rng.randrange(first, end) for _ in range(8))}):
         wanted = evse_at(world, 1, t, RateUnit.A, None)
-        values = [wanted[k] for k in ("limit", "limit_l2", "limit_l3") if wanted[k] is not None]
-        assert fraction(limit.limit_a) == (min(values) if wanted["limited"] else None)
+        assert fraction(limit.limit_a) == enforced(wanted)
         assert limit == store.limit_at(1, datetime.fromtimestamp(t, UTC))
