@@ -20,6 +20,8 @@ def table(problem: AllocationProblem, allocation: Allocation, *, zone: tzinfo = 
     asked_wh = problem.evses.need_wh[:, 1] if problem.evses.need_wh[:, 1].any() else problem.evses.need_wh[:, 2]
     for index, label in enumerate(allocation.evse_ids):
         short_wh = float(allocation.shortfall_wh[index].sum())
+        # Who stays beyond the plan's end is not short at it: there is time left.
+        stays_on = problem.evses.departure_s[index] > problem.grid.offsets_s[-1]
         rows.append(
             (
                 label,
@@ -28,7 +30,7 @@ def table(problem: AllocationProblem, allocation: Allocation, *, zone: tzinfo = 
                 _until(problem, index, zone=zone),
                 f"{allocation.energy_wh[index] / 1000.0:.1f}",
                 f"{asked_wh[index] / 1000.0:.1f}",
-                f"{short_wh / 1000.0:.1f}" if short_wh >= _SMALL_WH else "",
+                "" if short_wh < _SMALL_WH else "later" if stays_on else f"{short_wh / 1000.0:.1f}",
             )
         )
     lines = _aligned(rows)

@@ -52,6 +52,19 @@ def test_the_table_tells_now_then_energy_and_how_full_circuits_get() -> None:
     assert "alarm: EVSE A2: 90000 Wh wanted" in text
 
 
+def test_who_stays_beyond_the_end_of_the_plan_is_not_called_short() -> None:
+    """There is time left after the last step, and the plan says so."""
+    grid = TimeGrid.uniform(START, step_s=3600, steps=2)
+    stays = ChargingRequest(id="A1", circuit="main", wanted_wh=60_000.0, departure=START + timedelta(hours=9))
+    leaves = ChargingRequest(id="A2", circuit="main", wanted_wh=60_000.0, departure=START + timedelta(hours=2))
+    problem = build_problem(grid, circuits=[CircuitLimits(id="main", limit_a=32.0)], requests=[stays, leaves])
+
+    lines = plan_view.table(problem, allocate(problem)).splitlines()
+
+    assert "later" == lines[1].split()[-1]
+    assert float(lines[2].split()[-1]) > 10.0
+
+
 def test_the_document_is_plain_json() -> None:
     """Everything round-trips through JSON and carries the setpoints."""
     problem, allocation = _planned()
