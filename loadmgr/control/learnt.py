@@ -16,8 +16,10 @@ from loadmgr.model.profile import ChargingProfile, ProfileKind, ProfilePurpose
 
 
 def learnt_traits(state: SiteState, station: StationId, *, at: datetime) -> StationTraits:
-    """Return what was learnt of a station of the site, beside what it said and what was known of its model."""
-    record = state.stations[station]
+    """Return what was learnt of a station beside what was known; nothing of one that left the site."""
+    record = state.stations.get(station)
+    if record is None:
+        return StationTraits(at=at, station=station)
     evses = [state.evses[evse.id] for evse in state.site.evses_of(station)]
     proven = [each for each in evses if _worked(each)]
     purposes = {each.form.purpose for each in proven}
