@@ -46,6 +46,9 @@ from loadmgr.model.topology import Site
 SOURCE = "the CSMS"
 """Who limits, in the controller's words."""
 
+START_WAITS_S = 300
+"""How long the profile of a remote start waits for its transaction: the time to plug in, and more [s]."""
+
 TOLD_AHEAD_S = 24 * 3600
 """For how long ahead a limit is told [s]; what holds at the end goes on until it is told again."""
 
@@ -88,7 +91,7 @@ class HeldStation:
             if kept is None
             else ProfileStore.restored(settings, snapshot_from_json(kept), now=now)
         )
-        self._start_tokens: dict[int, str] = {}
+        self._starts: dict[int, tuple[str, datetime]] = {}
 
     @property
     def version(self) -> OcppVersion:
@@ -142,7 +145,7 @@ class HeldStation:
             verdict = self._store.set_for_start(number, profile, now=now)
             if not verdict.accepted:
                 return {"status": "Rejected"}
-            self._start_tokens[number] = _token(payload)
+            self._starts[number] = _token(payload), now
         return None
 
     def start_refused(self) -> None:
@@ -159,11 +162,11 @@ class HeldStation:
             return False
         if running is not None:
             self._store.end_transaction(number)
-        if token is not None and self._start_tokens.get(number) not in (None, token):
-            self._drop_start(number)  # somebody else came first
+        if not self._is_awaited(number, token, at):
+            self._drop_start(number)  # somebody else came first, or nobody for long
         began = StationTransaction(evse_id=number, transaction_id=transaction, started_at=at)
         self._store.start_transaction(began, now=at)
-        if number in self._start_tokens:
+        if number in self._starts:
             self.start_refused()  # one start, one transaction
         return True
 
@@ -220,8 +223,13 @@ class HeldStation:
         rows = _lowest(_ask(alone, self._numbers[0], at)).rows
         return tuple((s, None if limit is None else limit / len(self._numbers)) for s, limit, _ in rows)
 
+    def _is_awaited(self, number: int, token: str | None, at: datetime) -> bool:
+        """Return whether a transaction may be that of the remote start; one from before a restart is believed."""
+        meant, when = self._starts.get(number, (None, at))
+        return token in (None, meant or token) and (at - when).total_seconds() <= START_WAITS_S
+
     def _drop_start(self, number: int) -> None:
-        self._start_tokens.pop(number, None)
+        self._starts.pop(number, None)
         self._store.drop_pending(number)
 
 

@@ -22,9 +22,12 @@ from loadmgr.model.profile import (
 )
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.metrics import Metrics
+from ocpp_link.security import server_context
 from ocpp_link.transport import SystemClock
 from ocpp_link.wirelog import WireLog, WireRecord
 from tests.loadmgr.apps.upstream_world import VERSIONS, World, ask, play, set_profile
+
+CERTIFICATES = Path(__file__).parents[2] / "ocpp_link" / "certificates"
 
 
 @pytest.fixture(autouse=True)
@@ -298,6 +301,21 @@ def test_stations_log_in_with_the_passwords_of_the_file(tmp_path: Path) -> None:
     play(both, tmp_path, passwords={"S16": "se:cret"})
 
     assert b"S16:se:cret" == b64decode((logins["S16"] or "").removeprefix("Basic "))
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_csms_is_believed_if_an_authority_vouches_for_it(tmp_path: Path, trusted: bool) -> None:
+    tls = server_context(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
+
+    async def scene(made: World) -> None:
+        made.start_station("S16")
+        if trusted:
+            await made.until(lambda: made.draw_a("S16") == 16.0)
+        else:
+            await asyncio.sleep(0.5)
+            assert not made.csms.points
+
+    play(scene, tmp_path, tls=tls, **({"authority": CERTIFICATES / "authority.pem"} if trusted else {}))
 
 
 def test_a_station_that_the_site_does_not_name_is_turned_away(tmp_path: Path) -> None:

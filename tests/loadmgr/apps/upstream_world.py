@@ -1,6 +1,7 @@
 """A site below a CSMS: the ``ocpp`` package above, simulated stations below, loadmgr between, all on real sockets."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -161,10 +162,11 @@ class Csms:
     logins: dict[str, str | None] = field(default_factory=dict)
     server: Any = None
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     async def open(self) -> None:
         self.server = await websockets.serve(
-            self._serve, "127.0.0.1", self.port, subprotocols=["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
+            self._serve, "127.0.0.1", self.port, subprotocols=["ocpp1.6", "ocpp2.0.1", "ocpp2.1"], ssl=self.tls
         )
         self.port = self.server.sockets[0].getsockname()[1]
 
@@ -201,7 +203,9 @@ class World:
         clock = SystemClock()
         self.process = SiteProcess(load_site(site), clock=clock, watching=bool(options.get("shadow")))
         upstream = Upstream(
-            url=f"ws://127.0.0.1:{self.csms.port}/ocpp", folder=self.folder / "site.upstream", **options
+            url=f"{'ws' if self.csms.tls is None else 'wss'}://127.0.0.1:{self.csms.port}/ocpp",
+            folder=self.folder / "site.upstream",
+            **options,
         )
         self.relay = await serve_stations(self.process, upstream, host="127.0.0.1", port=port, clock=clock, tap=tap)
         assert isinstance(self.relay, Relay)
@@ -256,8 +260,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, fuse: str = "80A", **options: Any) -> AsyncIterator[World]:
-    csms = Csms()
+async def world(
+    folder: Path, *, fuse: str = "80A", tls: ssl.SSLContext | None = None, **options: Any
+) -> AsyncIterator[World]:
+    csms = Csms(tls=tls)
     await csms.open()
     made = World(csms=csms, folder=folder, fuse=fuse)
     await made.start_controller(**options)

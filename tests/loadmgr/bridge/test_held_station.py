@@ -143,6 +143,15 @@ def test_a_remote_start_that_the_station_refuses_leaves_nothing() -> None:
     assert allowed_a(station) is None
 
 
+def test_the_profile_of_a_remote_start_does_not_wait_for_ever() -> None:
+    station = held()
+    start = {"evseId": 1, "idToken": {"idToken": "CARD"}, "chargingProfile": profile(3, 7.0, purpose="TxProfile")}
+    station.take_start(start, NOW)
+    station.started(1, TransactionId("T"), token="CARD", at=NOW + timedelta(hours=1))
+
+    assert allowed_a(station) is None
+
+
 def test_a_start_with_a_profile_of_another_purpose_is_refused() -> None:
     start = {"evseId": 1, "idToken": {"idToken": "CARD"}, "chargingProfile": profile(3, 7.0)}
 
