@@ -10,7 +10,12 @@ from loadmgr.model.tariff import FixedRate, Tariff
 from loadmgr.sim.run import SimulationOptions, run_plan
 from tests.loadmgr.sim import acn_case
 
-RECORDED_WH = {"first_come": 2_801_998.9, "earliest_deadline": 2_887_920.0, "least_laxity": 2_889_041.9}
+RECORDED_WH = {
+    "first_come": 2_801_998.9,
+    "earliest_deadline": 2_887_920.0,
+    "least_laxity": 2_889_041.9,
+    "round_robin": 2_793_448.7,
+}
 ASKED_WH = 4_629_208.3
 
 
