@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadmgr.control.profiles import fallback_a
+from loadmgr.control.reserve import worst_excess_a
 from loadmgr.control.windows import AUTONOMY_DAYS, DAY_S, DRIFT_S_PER_DAY, Window, daily_windows
 from loadmgr.model.topology import Circuit, Evse, FailSafeStrategy, Phase, PhaseAmps, Site, Trust
 from loadmgr.model.units import CURRENT_TOLERANCE_A, POWER_TOLERANCE_W
@@ -194,6 +195,14 @@ def _assumptions(site: Site) -> list[str]:
     starting = [s.id for s in site.stations if s.starts_offline is not Trust.NO]
     if starting:
         out.append(f"transactions that {len(starting)} of {len(site.stations)} stations start offline begin there too")
+    excess = worst_excess_a(site, {e.id: fallback_a(site, e) for e in site.evses})
+    if excess:
+        listed = ", ".join(f"{circuit} by {amps:.0f} A" for circuit, amps in excess.items())
+        out.append(
+            f"no more than {site.failsafe.reserve_starts} vehicles plug in at once (reserve_starts): if all did, they "
+            f"could exceed {listed}, for {site.timing.reaction_time_s:g} s under control and, with the controller "
+            f"dead, until leases end after {site.failsafe.lease_s} s"
+        )
     if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
         out.append(
             f"the clocks of {_counted(site, 'keeps_clock')} survive a power loss; clocks are set within "

@@ -26,7 +26,7 @@ from loadmgr.allocation import (
 )
 from loadmgr.control.acceptance import is_resting
 from loadmgr.control.alarm import Severity
-from loadmgr.control.assumption import Assumed, assumed_of, phases_reckoned, standing_of, vehicle_phases
+from loadmgr.control.assumption import Assumed, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.building import load_now_a
 from loadmgr.control.circuits import Limits, side_loads_below, whole_limit_w
 from loadmgr.control.deadline import due_at, is_urgent, ready_by, with_finish_wh
@@ -38,6 +38,7 @@ from loadmgr.control.override import BOOST_PRIORITY, order_of
 from loadmgr.control.peaks import demand_charges
 from loadmgr.control.plan import Plan
 from loadmgr.control.profiles import minimum_a
+from loadmgr.control.reserve import assumed_now
 from loadmgr.control.scarcity import scarce_circuits
 from loadmgr.control.sessions import TOLD_READINGS
 from loadmgr.control.settings import ControlSettings
@@ -137,7 +138,7 @@ def look(state: SiteState, now: datetime) -> Situation:
     return Situation(
         limits=limits_now(state, now),
         side_loads=side_loads_now(state, now),
-        assumed={e.id: assumed_of(state, state.evses[e.id], now) for e in state.site.evses},
+        assumed=assumed_now(state, now),
     )
 
 

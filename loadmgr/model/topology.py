@@ -210,10 +210,17 @@ class FailSafe:
     ----------
     lease_s : int
         How long a pushed limit holds without renewal before the fallback takes over.
+    reserve_starts : int, optional
+        For so many vehicles that plug in at once current is kept, where fallbacks are above 0; ``None`` is for all.
     """
 
     strategy: FailSafeStrategy = FailSafeStrategy.STATIC
     lease_s: int = 900
+    reserve_starts: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.reserve_starts is not None and self.reserve_starts < 1:
+            raise ValueError(f"reserve_starts must be 1 or above, got {self.reserve_starts}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from loadmgr.site_file.parts import Parts, is_whole, read_parts, read_tariff
 from loadmgr.site_file.proofs import proofs_path, read_proofs
 from loadmgr.site_file.rates import build_tariff
 from loadmgr.site_file.reading import Reading
-from loadmgr.site_file.schema import SitePart
+from loadmgr.site_file.schema import FailSafePart, SitePart
 from loadmgr.site_file.values import Listen, SessionDefaults, SiteFile
 from loadmgr.site_file.world import build_building, build_demo, build_pv
 
@@ -196,7 +196,7 @@ def _build_site(parts: Parts, circuit_of: dict[str, str], pv: tuple[PvPlant, ...
             ),
             stations=places.build_stations(parts),
             meters=circuits.build_meters(parts),
-            failsafe=FailSafe(strategy=FailSafeStrategy(parts.failsafe.strategy), lease_s=int(parts.failsafe.lease)),
+            failsafe=_failsafe(parts.failsafe),
             timing=Timing(
                 reaction_time_s=timing.reaction_time,
                 settle_s=timing.settle,
@@ -210,6 +210,14 @@ def _build_site(parts: Parts, circuit_of: dict[str, str], pv: tuple[PvPlant, ...
         )
     except ValueError:
         return None
+
+
+def _failsafe(part: FailSafePart) -> FailSafe:
+    return FailSafe(
+        strategy=FailSafeStrategy(part.strategy),
+        lease_s=int(part.lease),
+        reserve_starts=None if part.reserve_starts == "all" else part.reserve_starts,
+    )
 
 
 def _check_together(site: Site, document: Document, faults: FaultList) -> None:

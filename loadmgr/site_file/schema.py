@@ -196,6 +196,9 @@ class FailSafePart(StrictPart):
         default=None, description="Current per EVSE with `strategy: static`; its minimum if not given."
     )
     lease: SecondsAboveZero = Field(default=900.0, description="How long a pushed limit holds without renewal.")
+    reserve_starts: Literal["all"] | Annotated[int, Field(ge=1, strict=True)] = Field(
+        default="all", description="For how many vehicles that plug in at once their fallback is kept free."
+    )
 
 
 class TimingPart(StrictPart):

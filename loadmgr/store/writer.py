@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 QUEUE_ENTRIES = 20_000
 """So many entries wait for a database that is away: some hours of a small site, minutes of a large one."""
 
-GATHER_S = 0.2
-"""How long entries are gathered for one transaction when nobody waits [s]."""
+GATHER_S = 1.0
+"""How long readings are gathered for one transaction when nobody waits [s]: most of what a journal costs."""
 
 PATIENT = frozenset({"EvseReading", "SiteMeterReading", "Decided"})
 """Kinds that are gathered: the next reading says what a lost one said. All others are written at once."""

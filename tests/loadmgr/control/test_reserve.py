@@ -1,0 +1,62 @@
+"""Current kept for vehicles that are about to plug in: for all idle EVSEs, or for so many at a time."""
+
+from dataclasses import replace
+
+import pytest
+
+from loadmgr.control.certificate import build_certificate
+from loadmgr.model.topology import FailSafe, Site
+from tests.control_world import World, small_site
+
+
+def seven(starts: int | None) -> Site:
+    """Return seven EVSEs with a fallback of 6 A behind 50 A, 5 A of them for the building."""
+    site = small_site(evses=7, limit_a=50.0, fallback_a=6.0)
+    return replace(site, failsafe=replace(site.failsafe, reserve_starts=starts))
+
+
+def one_charges(site: Site) -> World:
+    world = World(site)
+    world.connect()
+    for evse in site.evses:
+        world.unplug(str(evse.id))  # each says that it is free
+    world.run(60)
+    world.plug("E1")
+    return world.run(400)
+
+
+@pytest.mark.parametrize(("starts", "given_a"), [(None, 9.0), (2, 32.0), (5, 15.0)])
+def test_what_is_not_kept_for_starts_is_given_to_who_charges(starts: int | None, given_a: float) -> None:
+    world = one_charges(seven(starts))
+    assert given_a == world.station("E1").offered[-1]
+    assert [] == world.over
+
+
+def test_so_many_may_plug_in_at_once_and_nothing_is_exceeded() -> None:
+    world = one_charges(seven(2))
+    assert 32.0 == world.station("E1").offered[-1]
+    world.plug("E2")
+    world.plug("E3")
+    world.run(400)
+    assert [] == world.over
+
+
+def test_if_more_plug_in_it_is_over_within_the_reaction_time() -> None:
+    world = one_charges(seven(1))
+    for name in ("E2", "E3", "E4", "E5", "E6", "E7"):
+        world.plug(name)
+    world.run(400)
+    times = [at for at, _, _ in world.over]
+    assert not times or (max(times) - min(times)).total_seconds() <= seven(1).timing.reaction_time_s
+
+
+def test_the_certificate_says_what_happens_if_more_plug_in() -> None:
+    (line,) = [text for text in build_certificate(seven(2)).document["assumptions"] if "reserve_starts" in text]
+    assert "no more than 2 vehicles plug in at once" in line
+    assert "could exceed main by 30 A, for 45 s under control" in line
+    assert not [text for text in build_certificate(seven(None)).document["assumptions"] if "reserve_starts" in text]
+
+
+def test_a_reserve_for_nobody_is_refused() -> None:
+    with pytest.raises(ValueError, match="reserve_starts must be 1 or above, got 0"):
+        FailSafe(reserve_starts=0)
