@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 TOLD_AGAIN_S = 600
 """Limits are told for a day ahead; so often they are told anew [s]."""
 
+LOOK_S = 5.0
+CLOCK_SET_S = 2.0
+"""A time of day that moves by so much against the time that passes was set [s]."""
+
 _STARTS = ("RemoteStartTransaction", "RequestStartTransaction")
 
 
@@ -73,11 +77,19 @@ class LocalController:
         """Stations that are served while the CSMS is lost."""
 
     async def run(self) -> None:
-        """Tell limits anew from time to time, until cancelled: they are told for a day ahead."""
+        """Tell limits anew, until cancelled: from time to time, and when the site or the time of day was changed."""
+        due_s = self._clock.now_s() + TOLD_AGAIN_S
         while True:
-            await self._clock.sleep_until(self._clock.now_s() + TOLD_AGAIN_S)
-            for station_id in list(self._links):
-                self._tell(station_id)
+            site, ahead_s = self._process.site, self._ahead_s()
+            await self._clock.sleep_until(self._clock.now_s() + LOOK_S)
+            changed = self._process.site is not site or abs(self._ahead_s() - ahead_s) > CLOCK_SET_S
+            if changed or self._clock.now_s() >= due_s:
+                due_s = self._clock.now_s() + TOLD_AGAIN_S
+                for station_id in list(self._links):
+                    self._tell(station_id)
+
+    def _ahead_s(self) -> float:
+        return self._clock.now().timestamp() - self._clock.now_s()
 
     # What a relay asks of its interceptor.
 

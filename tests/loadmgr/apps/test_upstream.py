@@ -11,7 +11,7 @@ import pytest
 
 from loadmgr.apps.settings import control_settings
 from loadmgr.control.profiles import LONG_AGO
-from loadmgr.model.ids import ProfileId
+from loadmgr.model.ids import EvseId, ProfileId
 from loadmgr.model.profile import (
     ChargingProfile,
     ChargingSchedule,
@@ -20,6 +20,7 @@ from loadmgr.model.profile import (
     RateUnit,
     SchedulePeriod,
 )
+from loadmgr.site_file import load_site
 from ocpp_link.errors import ConnectFailed
 from ocpp_link.metrics import Metrics
 from ocpp_link.security import server_context
@@ -282,6 +283,25 @@ def test_what_is_said_above_and_below_is_logged_and_counted_apart_and_secrets_ar
     page = metrics.render(connections=1, mends={})
     assert 'ocpp_csms_frames_total{direction="in",type="CALL",action="SetChargingProfile"} 1' in page
     assert 'ocpp_frames_total{direction="in",type="CALL",action="StartTransaction"} 1' in page
+
+
+def test_limits_are_told_anew_when_the_site_file_was_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadmgr.apps.local_controller.LOOK_S", 0.1)
+
+    async def scene(made: World) -> None:
+        await set_profile_when_connected(made, "S16", 9.0)
+        await made.until(lambda: made.draw_a("S16") == 9.0)
+        process = made.process
+        assert process is not None
+        await asyncio.sleep(0.2)
+        process.change_site(load_site(tmp_path / "site.yaml"))
+        evse = process.controller._state.evses[EvseId("a")]
+        evse.foreign.clear()  # as of an EVSE that the file did not have before
+        await made.until(lambda: any(evse.foreign.values()))
+
+    play(scene, tmp_path)
 
 
 def test_stations_log_in_with_the_passwords_of_the_file(tmp_path: Path) -> None:
