@@ -20,7 +20,7 @@ HERE = StationId("S1")
 
 def state(form: LeaseForm | None = None, **traits: Any) -> SiteState:
     """Return the state of a site of one EVSE, its limits sent in a form."""
-    found = SiteController(small_site(evses=1))._state
+    found = SiteController(small_site(evses=1), None)._state
     [evse] = found.site.evses
     if form is not None:
         found.evses[evse.id].form = form
@@ -52,7 +52,7 @@ def test_a_form_that_worked_is_learnt(form: LeaseForm, learnt: dict[str, Any]) -
 def test_a_form_that_is_still_being_tried_is_not_learnt() -> None:
     tried = state(LeaseForm(unit=RateUnit.W))
     record = next(iter(tried.evses.values()))
-    record.escalation = Escalation(rung=Rung.OTHER_UNIT, at=AT)
+    record.escalation = Escalation(rung=Rung.OTHER_UNIT, at=AT, since=AT)
     assert {} == known(tried)
 
     record.escalation, record.obedience.disobeying_since = None, AT
