@@ -17,6 +17,7 @@ from loadmgr.apps import (
     control_cli,
     data_cli,
     demo_cli,
+    deploy_cli,
     messages_cli,
     plan_cli,
     replay_cli,
@@ -56,6 +57,7 @@ app.add_typer(data_cli.app, name="data")
 app.command("composite")(composite_cli.composite)
 app.add_typer(station_cli.app, name="station")
 app.command("commission")(commission_cli.commission)
+app.command("deploy")(deploy_cli.deploy)
 app.command("messages")(messages_cli.messages)
 app.command("serve")(serve_cli.serve)
 app.add_typer(serve_cli.tokens, name="token")
