@@ -30,6 +30,8 @@ START = "Started"
 
 DAY_US = 86_400_000_000
 
+EARLIEST_US, LATEST_US = -(2**62), 2**62
+
 
 class Tables:
     """The journal of one site.
@@ -146,35 +148,39 @@ class Tables:
 
     def of_kind(self, kind: str, *, start: datetime | None = None, end: datetime | None = None) -> Iterator[Entry]:
         """Yield the entries of one kind that happened in ``[start, end)``, in order."""
-        low = None if start is None else to_us(start)
-        for entry in self._of_kind(kind, 0, since_us=low):
+        low = EARLIEST_US if start is None else to_us(start)
+        high = LATEST_US if end is None else to_us(end)
+        for entry in self._of_kind(kind, 0, since_us=low, until_us=high):
             if end is not None and entry.at >= end:
                 continue
             if start is None or entry.at >= start:
                 yield entry
 
-    def _of_kind(self, kind: str, after: int, *, since_us: int | None = None) -> Iterator[Entry]:
+    def _of_kind(
+        self, kind: str, after: int, *, since_us: int = EARLIEST_US, until_us: int = LATEST_US
+    ) -> Iterator[Entry]:
+        """Yield entries of a kind; those of a block that reaches into the span come whole."""
         at = after
         while True:
             found = self._database.rows(
                 "SELECT last, body FROM block WHERE journal = ? AND kind = ? AND last > ? AND last_us >= ?"
-                " ORDER BY first LIMIT 4",
-                (self._journal, kind, at, -(2**62) if since_us is None else since_us),
+                " AND first_us < ? ORDER BY first LIMIT 4",
+                (self._journal, kind, at, since_us, until_us),
             )
             for last, body in found:
                 yield from (e for e in unpack(kind, bytes(body)) if e.number > after)
                 at = last
             if not found:
                 break
-        while rows := self._loose_entries(kind, after=at, limit=ROWS_AT_ONCE):
+        while rows := self._loose_entries(kind, after=at, limit=ROWS_AT_ONCE, until_us=until_us):
             yield from rows
             at = rows[-1].number
 
-    def _loose_entries(self, kind: str, *, after: int, limit: int) -> list[Entry]:
+    def _loose_entries(self, kind: str, *, after: int, limit: int, until_us: int = LATEST_US) -> list[Entry]:
         found = self._database.rows(
-            "SELECT number, at_us, body FROM entry WHERE journal = ? AND kind = ? AND number > ?"
+            "SELECT number, at_us, body FROM entry WHERE journal = ? AND kind = ? AND number > ? AND at_us < ?"
             " ORDER BY number LIMIT ?",
-            (self._journal, kind, after, limit),
+            (self._journal, kind, after, until_us, limit),
         )
         return [Entry(number, from_us(at_us), kind, bytes(body)) for number, at_us, body in found]
 

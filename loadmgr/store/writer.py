@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from loadmgr.errors import JournalError
 from loadmgr.store.codec import Codec
 from loadmgr.store.database import Database, DatabaseLost
-from loadmgr.store.entry import Entry, Lost, Snapshot
+from loadmgr.store.entry import Decided, Entry, Lost, Snapshot
 from loadmgr.store.journal import Draft
 from loadmgr.store.mark import Mark
 from loadmgr.store.tables import Tables
@@ -33,8 +33,8 @@ QUEUE_ENTRIES = 20_000
 GATHER_S = 1.0
 """How long readings are gathered for one transaction when nobody waits [s]: most of what a journal costs."""
 
-PATIENT = frozenset({"EvseReading", "SiteMeterReading", "Decided"})
-"""Kinds that are gathered: the next reading says what a lost one said. All others are written at once."""
+PATIENT = frozenset({"EvseReading", "SiteMeterReading", "EvseStatus", "TransactionStarted"})
+"""Kinds that are gathered where no new plan follows: mostly they repeat what is known. Others are written at once."""
 
 RETRY_S = 1.0
 """How long after a failure the database is tried again [s]."""
@@ -112,7 +112,7 @@ class Writer:
             self._queue.append(_Batch(drafts, snapshot))
             self._queued += len(drafts)
             self._put += 1
-            self._hurry = self._hurry or any(draft.kind not in PATIENT for draft in drafts)
+            self._hurry = self._hurry or any(_is_news(draft) for draft in drafts)
             self._changed.notify_all()
 
     def take_loss(self) -> Lost | None:
@@ -285,6 +285,12 @@ class Writer:
             self._mark.set(knows_all=knows_all)
         except OSError:
             log.exception("the journal's mark cannot be written")
+
+
+def _is_news(draft: Draft) -> bool:
+    if isinstance(draft.record, Decided):
+        return draft.record.planned is not None
+    return draft.kind not in PATIENT
 
 
 def _close(tables: Tables | None) -> None:

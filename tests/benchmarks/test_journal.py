@@ -86,12 +86,13 @@ def test_a_year_of_a_car_park(tmp_path: Path) -> None:
     print(f"a year of such days: {size / DAYS * YEAR_DAYS / 1e9:.2f} GB (goal below 2)")
 
     begin = time.perf_counter()
-    sessions = [read_entry(entry, Codec()) for entry in tables.of_kind("Session")]
+    codec = Codec()
+    sessions = [read_entry(entry, codec) for entry in tables.of_kind("Session")]
     took_sessions = time.perf_counter() - begin
     begin = time.perf_counter()
     hour = process.since + timedelta(hours=9)
     meter = [
-        read_entry(e, Codec()) for e in tables.of_kind("SiteMeterReading", start=hour, end=hour + timedelta(hours=1))
+        read_entry(e, codec) for e in tables.of_kind("SiteMeterReading", start=hour, end=hour + timedelta(hours=1))
     ]
     took_hour = time.perf_counter() - begin
     print(f"report: {len(sessions)} sessions {took_sessions:.3f} s, {len(meter)} readings of an hour {took_hour:.3f} s")

@@ -254,3 +254,17 @@ def test_a_controller_whose_journal_missed_commands_trusts_no_station(tmp_path: 
 def test_a_password_is_never_shown() -> None:
     assert "postgresql://me@db:5432/loads" == shown("postgresql://me:sec:ret@db:5432/loads")
     assert "/var/lib/a.journal" == shown("/var/lib/a.journal")
+
+
+def test_a_part_of_a_kind_is_read_without_the_rest(place: str, tmp_path: Path) -> None:
+    store = writer(place, tmp_path)
+    store.put([reading(n) for n in range(1, 101)], None)
+    store.close()
+    tables = open_tables(place)
+    while tables.pack_oldest(least=20):
+        pass
+    start, end = START + timedelta(seconds=350), START + timedelta(seconds=450)
+    found = list(tables.of_kind("SiteMeterReading", start=start, end=end))
+    assert list(range(35, 45)) == [entry.number for entry in found]
+    assert 100 == sum(1 for _ in tables.of_kind("SiteMeterReading"))
+    tables.close()
