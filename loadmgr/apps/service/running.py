@@ -1,6 +1,7 @@
 """``loadmgr serve`` behind its command: a real clock, a listening socket, the log."""
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import os
@@ -114,6 +115,8 @@ def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Wo
 
 
 async def _serve(service: Service, sites: Mapping[str, SiteFile], listening: Listening, working: Working) -> None:
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking through it again and again is what the slowest answers waited for
     server = uvicorn.Server(server_config(create_app(service), listening))
     if not working.control:
         await server.serve()
