@@ -179,6 +179,7 @@ def _fold_station(
             if record.nameplate is not None:
                 record.restarted_at = seen.at
             record.nameplate = seen
+            _compare_firmware(state, record, seen)
             _restarted(state, record)
         case StationCapabilities():
             record.capabilities = seen
@@ -188,6 +189,24 @@ def _fold_station(
             record.traits = seen
             _take_form(state, record)
     state.triggers.append(f"station {seen.station} {_WHAT[type(seen)]}")
+
+
+def _compare_firmware(state: SiteState, record: StationRecord, seen: StationBooted) -> None:
+    """Raise an alarm where a station runs another firmware than the one on which it was proved."""
+    proved = record.station.proved_firmware
+    if not proved or not seen.firmware:
+        return
+    if seen.firmware == proved:
+        state.alarms.clear("proved on other firmware", seen.station, at=seen.at)
+        return
+    state.alarms.raise_alarm(
+        "proved on other firmware",
+        seen.station,
+        at=seen.at,
+        severity=Severity.WARNING,
+        cause=f"station {seen.station} was {record.station.grounds}; it runs {seen.firmware} now",
+        advice="what it keeps over a power loss may have changed: prove it again (loadmgr station prove)",
+    )
 
 
 _WHAT: dict[type, str] = {

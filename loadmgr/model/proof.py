@@ -79,6 +79,7 @@ def with_proof(station: Station, proof: StationProof | None) -> Station:
         recurring_ok=_known(station.recurring_ok, proof.recurring_ok),
         starts_offline=_known(station.starts_offline, proof.starts_offline),
         grounds=proof.grounds,
+        proved_firmware=proof.firmware,
     )
 
 

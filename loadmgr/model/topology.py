@@ -132,6 +132,8 @@ class Station:
         Whether transactions start without a link; they begin at the default profile.
     grounds : str
         When and on what firmware that was proved; empty where the site file alone says so.
+    proved_firmware : str
+        That firmware; empty where nothing was proved, or the station did not name it.
     """
 
     id: StationId
@@ -142,6 +144,7 @@ class Station:
     recurring_ok: Trust = Trust.UNKNOWN
     starts_offline: Trust = Trust.UNKNOWN
     grounds: str = ""
+    proved_firmware: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,8 @@ def _check_fallback(site: Site, circuit: Circuit, faults: FaultList, place: Path
                 loads += f" + {building_a[phase]:g} A of side loads at worst"
             faults.add(
                 place,
-                f"the fail-safe does not fit circuit {circuit.id} on {phase.name}: {loads} exceed its {limit_a:g} A",
+                f"the fail-safe does not fit circuit {circuit.id} on {phase.name} at any time: {loads} exceed "
+                f"its {limit_a:g} A",
                 _LOWER_FALLBACK,
             )
             return
@@ -83,8 +84,8 @@ def _check_fallback(site: Site, circuit: Circuit, faults: FaultList, place: Path
         if total_w > circuit.limit_w:
             faults.add(
                 place,
-                f"the fail-safe does not fit circuit {circuit.id}: {total_w / 1000:.1f} kW of fallbacks and side loads "
-                f"exceed its {circuit.limit_w / 1000:g} kW",
+                f"the fail-safe does not fit circuit {circuit.id} at any time: {total_w / 1000:.1f} kW of fallbacks and "
+                f"side loads exceed its {circuit.limit_w / 1000:g} kW",
                 _LOWER_FALLBACK,
             )
 

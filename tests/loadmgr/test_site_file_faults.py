@@ -213,7 +213,7 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
     ),
     "a fail-safe that does not fit": (
         "fuse: 63A", "fuse: 20A",
-        ["4:5: the fail-safe does not fit circuit main on L3: 12 A of 2 fallbacks + 10 A of side loads at worst exceed its "
+        ["4:5: the fail-safe does not fit circuit main on L3 at any time: 12 A of 2 fallbacks + 10 A of side loads at worst exceed its "
          "20 A; lower failsafe.per_evse or the fallback of some EVSEs, or use `strategy: zero` with stations that take 0 A"],
     ),
     "a fail-safe that stations do not take": (

@@ -5,12 +5,15 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from loadmgr.control import verifier
 from loadmgr.control.certificate import build_certificate
+from loadmgr.control.controller import SiteController
+from loadmgr.control.observation import StationBooted
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.topology import (
     Circuit,
@@ -24,6 +27,7 @@ from loadmgr.model.topology import (
     Trust,
 )
 from loadmgr.site_file import find_site, load_site, site_names
+from tests.control_world import START, small_site
 
 SCRIPT = Path(verifier.__file__)
 
@@ -173,3 +177,19 @@ def test_phases_are_counted_where_the_rotation_puts_them():
 
     assert () == certificate.faults
     assert [[1], [2], [3], [1]] == [e["phases"] for e in certificate.document["evses"][:4]]
+
+
+def test_a_station_with_another_firmware_than_the_proved_one_is_told_until_it_has_the_proved_one_again():
+    site = small_site(evses=1)
+    proved = replace(site.stations[0], grounds="proved on 2026-03-01, firmware 1.4", proved_firmware="1.4")
+    controller = SiteController(replace(site, stations=(proved,)), None)
+
+    def told(firmware: str | None, minute: int) -> set[str]:
+        at = START + timedelta(minutes=minute)
+        controller.observe(StationBooted(at=at, station=proved.id, firmware=firmware))
+        changed = controller.decide(at).alarms
+        return {f"{a.cause} {a.cleared is not None}" for a in changed if a.kind == "proved on other firmware"}
+
+    assert set() == told("1.4", 0) | told(None, 1)
+    assert {"station S1 was proved on 2026-03-01, firmware 1.4; it runs 1.5 now False"} == told("1.5", 2)
+    assert {True} == {text.endswith("True") for text in told("1.4", 3)}
