@@ -84,8 +84,8 @@ def _check_fallback(site: Site, circuit: Circuit, faults: FaultList, place: Path
         if total_w > circuit.limit_w:
             faults.add(
                 place,
-                f"the fail-safe does not fit circuit {circuit.id} at any time: {total_w / 1000:.1f} kW of fallbacks and "
-                f"side loads exceed its {circuit.limit_w / 1000:g} kW",
+                f"the fail-safe does not fit circuit {circuit.id} at any time: {total_w / 1000:.1f} kW of fallbacks "
+                f"and side loads exceed its {circuit.limit_w / 1000:g} kW",
                 _LOWER_FALLBACK,
             )
 
