@@ -11,6 +11,7 @@ import typer
 from loadmgr import __version__
 from loadmgr.apps import (
     backup_cli,
+    bundle_cli,
     check_cli,
     commission_cli,
     composite_cli,
@@ -47,6 +48,7 @@ app.command("override")(control_cli.override)
 app.command("replay")(replay_cli.replay)
 app.command("backup")(backup_cli.backup)
 app.command("restore")(backup_cli.restore)
+app.command("bundle")(bundle_cli.bundle)
 app.command("check")(check_cli.check)
 app.command("schema")(check_cli.schema)
 app.command("plan")(plan_cli.plan)
