@@ -58,6 +58,7 @@ class Hosting:
         keepers = [asyncio.create_task(self._keep(name)) for name in self._sites]
         try:
             await asyncio.gather(*keepers)
+            await asyncio.Event().wait()  # without leases there is nothing to look after, but sites stay until the end
         finally:
             await stop(*keepers)
             for name in list(self._service.hosted):

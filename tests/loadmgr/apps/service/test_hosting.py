@@ -1,0 +1,49 @@
+"""Sites under control in one worker, with a journal in a file beside the service's database."""
+
+import asyncio
+
+import httpx2
+
+from loadmgr.apps.service.app import create_app
+from loadmgr.apps.service.hosting import Hosting
+from loadmgr.apps.service.tokens import Role
+from loadmgr.apps.serving import stop
+from loadmgr.site_file import check_values
+from ocpp_link.transport import SystemClock
+from tests.loadmgr.apps.service.asking import SMALL, a_service, token
+from tests.loadmgr.apps.service.test_hosted import Csms, ready
+
+
+def test_a_lone_worker_keeps_its_sites_until_it_ends_and_goes_on_from_its_journal(tmp_path):
+    sites = {"small": check_values(SMALL, name="small").site_file}
+
+    async def one_life(first):
+        service = a_service(to_control=sites)
+        hosting = Hosting(
+            service, sites, clock=SystemClock(), state_folder=tmp_path, journals=lambda name: str(tmp_path / name)
+        )
+        running = asyncio.create_task(hosting.run())
+        async with asyncio.timeout(20):
+            while "small" not in service.hosted:  # noqa: ASYNC110 - the journal is opened in a thread
+                await asyncio.sleep(0.02)
+        transport = httpx2.ASGITransport(app=create_app(service))
+        headers = token(service, Role.OPERATE)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://t", headers=headers) as client:
+            csms = Csms(client)
+            if first:
+                await client.put("/v1/sites/small/limits/main/dso", json={"limit_a": 12.0})
+            await csms.boot("E1", "E2")
+            await csms.poll(ready)
+            limits = next(c["limit_a"] for c in (await csms.state())["circuits"] if c["circuit"] == "main")
+            listed = (await client.get("/v1/sites/small/journal", params={"kind": "LimitChanged"})).json()
+            assert not running.done()
+        await stop(running)
+        assert {} == service.hosted
+        service.close()
+        return limits, listed
+
+    limits, _ = asyncio.run(one_life(first=True))
+    assert [12.0] * 3 == limits
+    limits, listed = asyncio.run(one_life(first=False))
+    assert [12.0] * 3 == limits
+    assert ["dso"] == [e["body"]["source"] for e in listed]
