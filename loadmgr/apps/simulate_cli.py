@@ -47,7 +47,12 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="Run on the Dask cluster with this scheduler.")
     ] = None,
     on_bad_rows: Annotated[BadRows, typer.Option(help="Bad rows of the session table.")] = BadRows.STOP,
-    csv: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="Write all figures.")] = None,
+    carbon: Annotated[
+        float | None, typer.Option(min=0.0, metavar="G", help="Carbon dioxide of imported energy [g/kWh].")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="Write all figures, cost by kind of line.")
+    ] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="Write all figures.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw the load under each strategy.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
@@ -61,7 +66,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     from rich.console import Console
 
     from loadmgr.apps.simulate_run import question
-    from loadmgr.sim.frames import comparison_frame
+    from loadmgr.sim.results import summary_frame
     from loadmgr.site_file import find_site, load_site
 
     names = strategies_of(strategy)
@@ -77,7 +82,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         skip_bad_rows=on_bad_rows is BadRows.SKIP,
     )
     simulations = _with_progress(asked, names, workers=workers, cluster=cluster)
-    frame = comparison_frame(simulations)
+    frame = summary_frame(simulations, factor_g_per_kwh=carbon)
     if as_json:
         typer.echo(json.dumps(_document(asked, simulations), indent=2))
     else:
@@ -184,7 +189,16 @@ def _table(asked: "Question", frame: "pd.DataFrame") -> "Table":
         box=box.SIMPLE_HEAD,
     )
     table.add_column("strategy", no_wrap=True)
-    for heading in ("energy kWh", "promises", f"cost {first['currency']}", "peak kW", "above limit"):
+    carbon = ("CO2 kg",) if "carbon_g" in frame else ()
+    for heading in (
+        "energy kWh",
+        "promises",
+        "fairness",
+        f"cost {first['currency']}",
+        "peak kW",
+        *carbon,
+        "above limit",
+    ):
         table.add_column(heading, justify="right")
     for name, row in frame.iterrows():
         over_s = float(row["seconds_above_limit"])
@@ -192,8 +206,10 @@ def _table(asked: "Question", frame: "pd.DataFrame") -> "Table":
             _words(str(name)),
             f"{row['energy_delivered_wh'] / 1000.0:,.1f}",
             f"{row['promises_kept']} of {row['promises_total']}" if row["promises_total"] else "none due",
+            f"{row['fairness_ratio']:.3f}",
             f"{row['cost']:,.2f}",
             f"{row['peak_w'] / 1000.0:,.1f}",
+            *((f"{row['carbon_g'] / 1000.0:,.1f}",) if carbon else ()),
             f"[red]{over_s:,.0f} s[/red]" if over_s > 0.0 else "never",
         )
     return table

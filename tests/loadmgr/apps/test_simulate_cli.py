@@ -161,3 +161,14 @@ def test_drawn_sessions_and_a_table_do_not_go_together() -> None:
 
     assert 2 == ended.exit_code
     assert "drawn sessions have no table" in ended.stderr
+
+
+def test_fairness_and_carbon_stand_beside_the_cost(tmp_path: Path) -> None:
+    out = tmp_path / "figures.csv"
+    ended = loadmgr("simulate", "garage", *DAY, *TWO, "--carbon", "380", "--csv", str(out))
+    row = pd.read_csv(out, index_col="strategy").loc["least_laxity"]
+
+    assert "CO2 kg" in ended.stdout
+    assert 0.0 < row["fairness_ratio"] <= 1.0
+    assert row["carbon_g"] == pytest.approx(row["energy_delivered_wh"] * 0.38, rel=1e-4)
+    assert row["cost_energy"] + row["cost_surcharge"] + row["cost_tax"] == pytest.approx(row["cost"], abs=1e-3)
