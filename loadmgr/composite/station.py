@@ -72,7 +72,7 @@ def station_pieces(
         shares = _rich_shares if layers.rich else _plain_shares
         made = shares(layers, window, unit, settings, explain=explain)
         changes += [(share.when, number, share) for share in made]
-    own = [layers.generation for layers, _ in evses if layers.generation and sum(total.counts) > 1]
+    own = [layers.generation for layers, _ in evses if layers.generation and settings.evses > 1]
     stacks = [whole.maximum, whole.external, whole.generation, *own]
     leadings = walk([leading(stack, start, length_s) for stack in stacks], length_s)
     changes += [(when, len(evses), records) for when, records in leadings]

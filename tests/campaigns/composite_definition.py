@@ -78,14 +78,14 @@ def main() -> int:
     def ask(question) -> None:
         nonlocal count
         count += 1
-        found.extend(asked(*question, rng))
+        for each in asked(*question, rng):
+            found.append(each)
+            print(each, flush=True)
         if count % 500 == 0:
             print(f"{count} worlds, {8 * count} schedules, {2 * count} limits now, {len(found)} differ", flush=True)
 
     ask()
     print(f"OCPP {chosen.version}: {count} worlds, {8 * count} schedules, {2 * count} limits now, {len(found)} differ")
-    for each in found[:3]:
-        print(each)
     return 1 if found else 0
 
 

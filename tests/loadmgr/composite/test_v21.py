@@ -208,6 +208,15 @@ def test_generation_is_added_to_the_finished_minimum():
     assert (5.0, (1, 3)) == (store.limit_at(1, NOON).limit_a, store.limit_at(1, NOON).because)  # 1.4 and 3.6
 
 
+def test_generation_of_the_only_evse_that_counts_is_added_to_the_sum():
+    """Of two EVSEs one charges, and the idle one counts as nothing."""
+    store = station(V21, evses=2, idle_counts_as_zero=True)
+    store.load(1, profile(1, {0: 10}), now=NOON)
+    store.load(1, profile(2, {0: 4}, purpose=ProfilePurpose.LOCAL_GENERATION), now=NOON)
+
+    assert {0: 14.0} == steps(store, 60, evse_id=0)
+
+
 def test_generation_is_named_among_what_decides_the_stations_sum():
     store = station(V21)
     store.load(0, profile(1, {0: 10}, purpose=ProfilePurpose.CHARGE_POINT_MAX), now=NOON)
