@@ -193,7 +193,6 @@ def _table(asked: "Question", frame: "pd.DataFrame") -> "Table":
     for heading in (
         "energy kWh",
         "promises",
-        "fairness",
         f"cost {first['currency']}",
         "peak kW",
         *carbon,
@@ -206,7 +205,6 @@ def _table(asked: "Question", frame: "pd.DataFrame") -> "Table":
             _words(str(name)),
             f"{row['energy_delivered_wh'] / 1000.0:,.1f}",
             f"{row['promises_kept']} of {row['promises_total']}" if row["promises_total"] else "none due",
-            f"{row['fairness_ratio']:.3f}",
             f"{row['cost']:,.2f}",
             f"{row['peak_w'] / 1000.0:,.1f}",
             *((f"{row['carbon_g'] / 1000.0:,.1f}",) if carbon else ()),
