@@ -95,7 +95,7 @@ def test_price_and_comparison_plots_name_their_units(day: Simulation):
     bars = plot.plot_comparison([day, yard_day("uncontrolled", fuse_a=30.0)], "peak_w")
 
     assert price.get_ylabel() == "charging power [kW]"
-    assert bars.get_xlabel() == "peak w"
+    assert bars.get_xlabel() == "peak [kW]"
     assert [bar.get_width() for bar in bars.containers[0]] == pytest.approx(
         [
             day.report().figures()["peak_w"],
