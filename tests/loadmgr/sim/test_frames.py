@@ -98,7 +98,7 @@ def test_price_and_comparison_plots_name_their_units(day: Simulation):
     assert bars.get_xlabel() == "peak [kW]"
     assert [bar.get_width() for bar in bars.containers[0]] == pytest.approx(
         [
-            day.report().figures()["peak_w"],
-            yard_day("uncontrolled", fuse_a=30.0).report().figures()["peak_w"],
+            day.report().figures()["peak_w"] / 1000.0,
+            yard_day("uncontrolled", fuse_a=30.0).report().figures()["peak_w"] / 1000.0,
         ]
     )
