@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from loadmgr import __version__
-from loadmgr.apps import (
+from loadmgr.apps.commands import (
     backup_cli,
     bundle_cli,
     check_cli,

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from loadmgr.apps import messages_cli, station_cli
+from loadmgr.apps.commands import messages_cli, station_cli
 from loadmgr.apps.station_run import Plan, run_stations
 from ocpp_link.events import CallRefusedByRules, Garbage
 from ocpp_link.security import AccessList, StationAccess, server_context, station_context

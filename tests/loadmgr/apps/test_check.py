@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from loadmgr.apps import check_cli
+from loadmgr.apps.commands import check_cli
 from loadmgr.errors import InputError
 from loadmgr.site_file import find_site, json_schema
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from loadmgr.apps.bench import Bench
+from loadmgr.apps.commands.commission_cli import FileMeters, wiring_json, wiring_sheet
 from loadmgr.apps.commission import Commissioner, Pace, Wiring
-from loadmgr.apps.commission_cli import FileMeters, wiring_json, wiring_sheet
 from loadmgr.control.observation import SiteMeterReading
 from loadmgr.errors import InputError
 from loadmgr.model.ids import CircuitId, MeterId

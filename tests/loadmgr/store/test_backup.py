@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from loadmgr.apps import backup_cli
+from loadmgr.apps.commands import backup_cli
 from loadmgr.errors import JournalError
 from loadmgr.store.backup import back_up, restore
 from loadmgr.store.database import Sqlite, connect

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from loadmgr.apps import replay_cli
+from loadmgr.apps.commands import replay_cli
 from loadmgr.errors import JournalError
 from loadmgr.store.in_memory import InMemory
 from loadmgr.store.open import open_tables

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loadmgr.apps.simulate_cli import BadRows, moment, tell_bad_rows
+from loadmgr.apps.commands.simulate_cli import BadRows, moment, tell_bad_rows
 
 if TYPE_CHECKING:
     from rich.table import Table

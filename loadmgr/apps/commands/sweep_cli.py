@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loadmgr.apps.simulate_cli import check_outputs, moment, require_pyarrow, strategies_of
+from loadmgr.apps.commands.simulate_cli import check_outputs, moment, require_pyarrow, strategies_of
 
 if TYPE_CHECKING:
     import pandas as pd

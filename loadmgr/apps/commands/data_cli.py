@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loadmgr.apps.simulate_cli import BadRows, tell_bad_rows
+from loadmgr.apps.commands.simulate_cli import BadRows, tell_bad_rows
 
 if TYPE_CHECKING:
     from loadmgr.model.series import StepFunction

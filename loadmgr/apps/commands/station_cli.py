@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from loadmgr.apps import prove_cli
+from loadmgr.apps.commands import prove_cli
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:

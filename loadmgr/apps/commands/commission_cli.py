@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loadmgr.apps.prove_cli import Person
+from loadmgr.apps.commands.prove_cli import Person
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
