@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loadmgr.errors import InputError
-from loadmgr.site_file import check_site, find_site, json_schema
 
 if TYPE_CHECKING:
     from loadmgr.control.costs import AssumptionCost
@@ -44,6 +43,8 @@ def check(
         return
     if site is None:
         raise typer.BadParameter("name a site file, or a sample such as garage", param_hint="SITE")
+    from loadmgr.site_file import check_site, find_site
+
     path = find_site(site)
     found = check_site(path)
     world = [] if found.site_file is None else _faults_of_world(found.site_file)
@@ -128,6 +129,8 @@ def _verifier_script() -> str:
 
 def schema() -> None:
     """Print the JSON Schema of site files: editors complete keys and mark slips with it."""
+    from loadmgr.site_file import json_schema
+
     typer.echo(json.dumps(json_schema(), indent=2))
 
 

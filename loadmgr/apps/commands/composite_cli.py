@@ -3,13 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loadmgr.apps.composite_document import read_document
-from loadmgr.apps.composite_run import Outcome, run_document
 from loadmgr.errors import InputError
+
+if TYPE_CHECKING:
+    from loadmgr.apps.composite_run import Outcome
 
 
 def composite(
@@ -41,8 +42,11 @@ def composite(
     typer.echo(json.dumps(results if several else results[0], allow_nan=False))
 
 
-def _outcomes(file: str) -> tuple[list[Outcome], bool]:
+def _outcomes(file: str) -> "tuple[list[Outcome], bool]":
     """Read every document before anything is computed or printed."""
+    from loadmgr.apps.composite_document import read_document
+    from loadmgr.apps.composite_run import run_document
+
     name = "standard input" if file == "-" else file
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
@@ -67,7 +71,7 @@ def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return out
 
 
-def _draw(outcomes: list[Outcome], path: Path) -> None:
+def _draw(outcomes: "list[Outcome]", path: Path) -> None:
     asked = [outcome for outcome in outcomes if outcome.schedules]
     if not asked:
         raise InputError("--plot: no document asks for a composite schedule that is answered")
