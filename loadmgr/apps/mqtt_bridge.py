@@ -10,7 +10,8 @@ Topics below ``loadmgr/<site>``
 
 Rules
 -----
-1. What the broker kept may be old: of kept messages only limits count, because they can only lower what is drawn.
+1. What the broker kept may be old: of kept messages only limits count, and only those of sources that nothing is known
+   of. They are no word of life: where a source has a limit for its silence, the lower of both holds.
 2. A message that cannot be used changes nothing; the log says topic, field and what would be right.
 3. A broker that is away costs nothing but its own messages.
 """
@@ -33,6 +34,7 @@ from loadmgr.control.observation import LimitChanged, Observation, SiteMeterRead
 from loadmgr.errors import InputError
 from loadmgr.feeds.limit_file import limit_of
 from loadmgr.model.ids import MeterId
+from loadmgr.model.topology import PhaseLimits
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class MqttBridge:
         self._discovery = discovery
         self.base = f"loadmgr/{slug(process.site.name)}"
         self._told: dict[str, str] = {}
+        self._heard: set[tuple[str, str]] = set(process.controller.outside)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -162,7 +165,7 @@ class MqttBridge:
             return self._order(names[0], names[1], text)
         if kind == "meter":
             return self._reading(names[0], text)
-        return self._limit(names[0], names[1], text)
+        return self._limit(names[0], names[1], text, kept=kept)
 
     def _order(self, evse: str, order: str, text: str) -> Observation:
         if order == "limit":
@@ -186,26 +189,43 @@ class MqttBridge:
         first, second, third = (_number("currents_a", each) for each in currents)
         return SiteMeterReading(at=self._now(), meter=MeterId(meter), currents_a=(first, second, third))
 
-    def _limit(self, circuit: str, source: str, text: str) -> Observation:
+    def _limit(self, circuit: str, source: str, text: str, *, kept: bool) -> Observation:
         found = self._process.site.circuit_by_id
         if circuit not in found:
             raise InputError(f"there is no circuit {circuit[:40]!r} in the site file; there are: {', '.join(found)}")
         said = _document(text) if text else {}
         extra = {key: _number(key, said.pop(key)) for key in EXTRA_KEYS if said.get(key) is not None}
         told = limit_of("the message", said | {"circuit": circuit}, next(iter(found)))
-        silent_a = extra.get("silent_limit_a")
+        name, silent_a = f"MQTT {source[:80]}", extra.get("silent_limit_a")
+        if kept and (told.circuit, name) in self._heard:
+            raise InputError("was kept by the broker and may be old: its source has been heard since")
+        self._heard.add((told.circuit, name))
+        limit_a, limit_w = told.limit_a, told.limit_w
+        if kept:
+            limit_a, limit_w = _lower_a(limit_a, silent_a), _lower(limit_w, extra.get("silent_limit_w"))
         return LimitChanged(
             at=self._now(),
             circuit=told.circuit,
-            source=f"MQTT {source[:80]}",
-            limit_a=told.limit_a,
-            limit_w=told.limit_w,
+            source=name,
+            limit_a=limit_a,
+            limit_w=limit_w,
             until=told.until,
             heartbeat_s=extra.get("heartbeat_s"),
             silent_limit_a=None if silent_a is None else (silent_a, silent_a, silent_a),
             silent_limit_w=extra.get("silent_limit_w"),
             vehicles_only=told.vehicles_only,
         )
+
+
+def _lower(first: float | None, second: float | None) -> float | None:
+    return min((a for a in (first, second) if a is not None), default=None)
+
+
+def _lower_a(limit_a: PhaseLimits | None, silent_a: float | None) -> PhaseLimits | None:
+    if limit_a is None or silent_a is None:
+        return limit_a if silent_a is None else (silent_a, silent_a, silent_a)
+    first, second, third = (_lower(a, silent_a) for a in limit_a)
+    return (first, second, third)
 
 
 def _document(text: str) -> dict[str, Any]:

@@ -181,6 +181,24 @@ def test_a_kept_order_or_reading_is_too_old_to_count_and_a_kept_limit_counts() -
     assert [(20.0, 20.0, 20.0)] == [fact.limit_a for fact in told if isinstance(fact, LimitChanged)]
 
 
+def kept_limit(bridge: MqttBridge, payload: bytes, *, kept: bool) -> LimitChanged:
+    topic = aiomqtt.Topic(f"{bridge.base}/limit/main/dso/set")
+    told: list[Any] = []
+    bridge._process.observe = lambda fact, **rest: told.append(fact)  # type: ignore[method-assign]
+    bridge._take(aiomqtt.Message(topic, payload, 1, kept, 0, None))
+    return told[0] if told else None  # type: ignore[return-value]
+
+
+def test_a_kept_limit_is_no_word_of_life_and_never_lifts_what_its_silence_brought() -> None:
+    said = b'{"limit_a": 40, "heartbeat_s": 60, "silent_limit_a": 6}'
+    fresh = MqttBridge(a_process(), BROKER, now=SystemClock().now)
+
+    assert (6.0, 6.0, 6.0) == kept_limit(fresh, said, kept=True).limit_a
+    assert kept_limit(fresh, said, kept=True) is None
+    assert (40.0, 40.0, 40.0) == kept_limit(fresh, said, kept=False).limit_a
+    assert kept_limit(fresh, said, kept=True) is None
+
+
 def test_a_broker_that_is_away_is_tried_again_and_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         bridge = MqttBridge(a_process(), "mqtt://127.0.0.1:1", now=SystemClock().now)
