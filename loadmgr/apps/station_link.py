@@ -1,13 +1,12 @@
 """A way to a station, and how a command fares on it."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from loadmgr.apps.acquaintance import Acquaintance
 from loadmgr.bridge import from_ocpp
 from loadmgr.control.command import Command, Urgency
 from loadmgr.control.observation import Observation, Outcome
+from loadmgr.csms.site_door import StationWay
 from loadmgr.model.profile import OcppVersion
 from ocpp_link.capabilities import Call
 from ocpp_link.clock import Clock
@@ -17,30 +16,8 @@ from ocpp_link.outbox import Priority
 PRIORITY = {Urgency.SAFETY: Priority.SAFETY, Urgency.ORDINARY: Priority.NORMAL, Urgency.BACKGROUND: Priority.BULK}
 
 
-class StationLink(Protocol):
-    """A way to a station: connected here, or relayed from here to a CSMS."""
-
-    @property
-    def id(self) -> str:
-        """The station's identity."""
-
-    @property
-    def version(self) -> str:
-        """The OCPP version of the connection."""
-
-    async def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        *,
-        timeout_s: float | None = None,
-        priority: Priority = Priority.NORMAL,
-        coalesce: Hashable | None = None,
-    ) -> dict[str, Any]:
-        """Ask the station; see `ocpp_link.station.Station.call`."""
-
-    async def close(self, *, code: int = 1000, reason: str = "") -> None:
-        """End the connection."""
+StationLink = StationWay
+"""A way to a station: connected here, relayed from here to a CSMS, or behind one."""
 
 
 @dataclass(frozen=True, slots=True)
