@@ -14,15 +14,16 @@ Rule 2: what a login settles (a new key, a higher profile) is written back, comm
 
 import getpass
 import logging
+import re
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ocpp_link.errors import CallRejected
 from ocpp_link.quirks import read_yaml
 from ocpp_link.security import AccessList, PasswordHash, StationAccess
-from ocpp_link.station import Station
 
 logger = logging.getLogger(__name__)
 
@@ -103,11 +104,52 @@ def _write(path: Path, identity: str, access: StationAccess) -> None:
         logger.warning("%s: the change of %s is not kept: %s", path, identity, error)
 
 
-async def change_password(station: Station, access: AccessList, password: str) -> bool:
-    """Give a connected station a new password; return whether it took it.
+class Changeable(Protocol):
+    """A connected station: a `Station`, or whatever else can be asked like one."""
 
-    Both are accepted until the station answers, and after a time-out until it has used either (1.6 security
-    whitepaper A05, 2.x A01).
+    @property
+    def id(self) -> str:
+        """The station's identity."""
+
+    @property
+    def version(self) -> str:
+        """The OCPP version of the connection."""
+
+    async def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Ask the station."""
+
+
+def new_password() -> str:
+    """Return a random password that a station of any version takes: forty hexadecimal digits."""
+    return secrets.token_hex(20)
+
+
+def require_password(version: str, password: str) -> None:
+    """Refuse a password that a station of a version need not take.
+
+    Raises
+    ------
+    ValueError
+        With what would be right (1.6 security whitepaper, AuthorizationKey; 2.0.1 part 2, BasicAuthPassword).
+
+    Examples
+    --------
+    >>> require_password("1.6", "secret")
+    Traceback (most recent call last):
+    ...
+    ValueError: a station of OCPP 1.6 takes 32 to 40 hexadecimal digits, two for each byte
+    """
+    if version == "1.6":
+        if re.fullmatch(r"([0-9A-Fa-f]{2}){16,20}", password) is None:
+            raise ValueError("a station of OCPP 1.6 takes 32 to 40 hexadecimal digits, two for each byte")
+    elif re.fullmatch(r"[A-Za-z0-9*\-_=:+|@.]{16,40}", password) is None:
+        raise ValueError(f"a station of OCPP {version} takes 16 to 40 letters, digits and * - _ = : + | @ .")
+
+
+async def change_password(station: Changeable, access: AccessList, password: str) -> str:
+    """Give a connected station a new password; return what it said: ``Accepted``, ``RebootRequired`` or a refusal.
+
+    Both are accepted until the station answers, and after a time-out until it has used either (A01).
 
     Parameters
     ----------
@@ -116,23 +158,25 @@ async def change_password(station: Station, access: AccessList, password: str) -
 
     Raises
     ------
+    ValueError
+        If the password is none for its version.
     OcppError
         There is no answer that says yes or no: both passwords stay good.
     """
+    require_password(station.version, password)
     access.offer_password(station.id, password)
     try:
         status = await _tell_password(station, password)
     except CallRejected as error:
         status = error.code
-    if status in ("Accepted", "RebootRequired"):
-        if status == "Accepted":
-            access.confirm_password(station.id)
-        return True
-    access.withdraw_password(station.id)
-    return False
+    if status == "Accepted":
+        access.confirm_password(station.id)
+    elif status != "RebootRequired":  # it goes on with the old one until it restarts
+        access.withdraw_password(station.id)
+    return status
 
 
-async def _tell_password(station: Station, password: str) -> str:
+async def _tell_password(station: Changeable, password: str) -> str:
     if station.version == "1.6":
         answer = await station.call("ChangeConfiguration", {"key": "AuthorizationKey", "value": password})
         return str(answer["status"])

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ocpp_link.dialect import Version
 from ocpp_link.errors import CallRejected, InvalidResponse, OcppError
 from ocpp_link.numbers import read_number
-from ocpp_link.station_profile import StationProfile
+from ocpp_link.station_profile import PhaseSwitching, StationProfile
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ VARIABLES_2: tuple[tuple[str, ...], ...] = (
     ("SampledDataCtrlr", "TxUpdatedInterval"),
     ("SampledDataCtrlr", "TxUpdatedMeasurands"),
 )
+
+V2X_COMPONENT = "V2XChargingCtrlr"
+PHASE_VARIABLE = "ACPhaseSwitchingSupported"
+V2X_VARIABLES = ("Enabled", "SupportedOperationModes")
 
 Call = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Asks a station: action and payload in, payload of the answer out."""
@@ -127,18 +131,38 @@ def _variable(component: str, name: str, *instance: str) -> dict[str, Any]:
     return {"component": {"name": component}, "variable": variable}
 
 
-def question(version: Version) -> tuple[str, dict[str, Any]]:
-    """Return the message that asks for everything."""
+def question(
+    version: Version, *, v2x_evses: Iterable[int] = (), phase_evses: Iterable[int] = ()
+) -> tuple[str, dict[str, Any]]:
+    """Return the message that asks for everything.
+
+    Parameters
+    ----------
+    version : Version
+    v2x_evses : iterable of int
+        EVSEs that are asked besides which operation modes they follow; only 2.1 has words for that.
+    phase_evses : iterable of int
+        EVSEs that are asked besides whether they can choose the one phase that they charge on (2.x).
+    """
     action, listed, pieces = _question(version)
+    if version == "2.1":
+        pieces = [*pieces, *(_of_evse(V2X_COMPONENT, evse, name) for evse in v2x_evses for name in V2X_VARIABLES)]
+    if version != "1.6":
+        pieces = [*pieces, *(_of_evse("EVSE", evse, PHASE_VARIABLE) for evse in phase_evses)]
     return action, {listed: pieces}
+
+
+def _of_evse(component: str, evse: int, name: str) -> dict[str, Any]:
+    return {"component": {"name": component, "evse": {"id": evse}}, "variable": {"name": name}}
 
 
 def read_answer(version: Version, answer: Mapping[str, Any]) -> StationProfile:
     """Read the answer to `question`."""
+    rows = answer.get(_LISTED[_question(version)[0]])
+    told = [each for each in rows if isinstance(each, Mapping)] if isinstance(rows, list) else []
     if version == "1.6":
-        rows = answer.get("configurationKey", ())
-        return from_configuration({each["key"]: each["value"] for each in rows if "value" in each})
-    return from_variables(answer.get("getVariableResult", ()))
+        return from_configuration({str(each.get("key")): str(each["value"]) for each in told if "value" in each})
+    return from_variables(told)
 
 
 def from_configuration(values: Mapping[str, str]) -> StationProfile:
@@ -156,9 +180,6 @@ def from_configuration(values: Mapping[str, str]) -> StationProfile:
 
     features = _list(text("SupportedFeatureProfiles"))
     folded = None if features is None else {each.casefold() for each in features}
-    switching = _boolean(text("ConnectorSwitch3to1PhaseSupported"))
-    if switching is None:
-        switching = _boolean(text("ACPhaseSwitchingSupported"))
     return StationProfile(
         smart_charging=None if folded is None else "smartcharging" in folded,
         remote_trigger=None if folded is None else "remotetrigger" in folded,
@@ -167,7 +188,9 @@ def from_configuration(values: Mapping[str, str]) -> StationProfile:
         max_periods=_integer(text("ChargingScheduleMaxPeriods")),
         max_profiles=_integer(text("MaxChargingProfilesInstalled")),
         connectors=_integer(text("NumberOfConnectors")),
-        phase_switching=None if switching is None else "idle" if switching else "none",
+        phase_switching=_switching(
+            live=text("ConnectorSwitch3to1PhaseSupported"), idle=text("ACPhaseSwitchingSupported")
+        ),
         meter_interval_s=_number(text("MeterValueSampleInterval")),
         measurands=_list(text("MeterValuesSampledData")),
     )
@@ -176,16 +199,15 @@ def from_configuration(values: Mapping[str, str]) -> StationProfile:
 def from_variables(results: Iterable[Mapping[str, Any]]) -> StationProfile:
     """Read the results of GetVariables (2.x). `Available` that is not reported says nothing (FoxESS)."""
     found = {
-        (each["component"]["name"], each["variable"]["name"]): each.get("attributeValue", "")
+        (_name(each.get("component")), _name(each.get("variable"))): str(each["attributeValue"])
         for each in results
-        if each.get("attributeStatus") == "Accepted"
+        if each.get("attributeStatus") == "Accepted" and each.get("attributeValue") is not None
     }
 
     def text(component: str, name: str) -> str | None:
-        return found.get((component, name))
+        return found.get((component.casefold(), name.casefold()))
 
     smart = "SmartChargingCtrlr"
-    switching = _boolean(text(smart, "Phases3to1"))
     available = _boolean(text(smart, "Available"))
     enabled = _boolean(text(smart, "Enabled"))
     return StationProfile(
@@ -194,11 +216,23 @@ def from_variables(results: Iterable[Mapping[str, Any]]) -> StationProfile:
         max_stack_level=_integer(text(smart, "ProfileStackLevel")),
         max_periods=_integer(text(smart, "PeriodsPerSchedule")),
         max_profiles=_integer(text(smart, "Entries")),
-        phase_switching=None if switching is None else "idle" if switching else "none",
+        phase_switching=_switching(live=text(smart, "Phases3to1"), idle=None),
         meter_interval_s=_number(text("SampledDataCtrlr", "TxUpdatedInterval")),
         measurands=_list(text("SampledDataCtrlr", "TxUpdatedMeasurands")),
         remote_trigger=True,  # every 2.x station has TriggerMessage
     )
+
+
+def _name(place: object) -> str:
+    return str(place.get("name", "")).casefold() if isinstance(place, Mapping) else ""
+
+
+def _switching(*, live: str | None, idle: str | None) -> PhaseSwitching | None:
+    """Return how a station goes from three phases to one: within a transaction, before one, or not at all."""
+    within, before = _boolean(live), _boolean(idle)
+    if within is None and before is None:
+        return None
+    return "live" if within else "idle" if before else "none"
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:

@@ -57,7 +57,7 @@ class Desk:
             return self._queue(event)
         try:
             answer = self._handler.on_call(self._link, event.action, event.payload)
-            if isinstance(answer, Coroutine):
+            if type(answer) is not dict and isinstance(answer, Coroutine):
                 answer = self._inbox.begin(answer)
         except (Exception, asyncio.CancelledError) as error:
             self._fail(event, error)

@@ -236,6 +236,10 @@ class Greeter:
         self._timer.cancel()
 
 
+_REFUSALS = {401: ": its login is not good", 404: ": this station is not known there", 503: ": no newcomers now"}
+"""What refusals of a handshake mean in OCPP-J."""
+
+
 class Dialer:
     """Owner of a client's socket until the opening handshake is over."""
 
@@ -258,7 +262,8 @@ class Dialer:
         response = cast("Response", message)
         if self._core.handshake_exc is not None:
             status = response.status_code
-            self._fail(ConnectFailed(f"handshake refused with HTTP {status}", status=status))
+            why = _REFUSALS.get(status, "")
+            self._fail(ConnectFailed(f"handshake refused with HTTP {status}{why}", status=status))
         elif self._core.subprotocol is None:
             self._fail(ConnectFailed("no common OCPP version"))
         elif not self.link.done():

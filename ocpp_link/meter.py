@@ -3,6 +3,7 @@
 Rule 1: nothing is dropped in silence; what cannot be read is an entry of `Normalised.unread`.
 Rule 2: every assumption leaves a note on the reading that rests on it.
 Rule 3: the station's time is kept beside the time that is used.
+Rule 4: nothing that a station writes raises, whether or not a schema would let it pass.
 
 Sources: default measurand and unit, OCPP 1.6 section 7.43 and 2.0.1 part 2 section 2.46; what stations do instead is
 known from the field (kWh tagged Wh, `L1-N` for currents, no unit, a decimal comma, clocks without zone).
@@ -12,11 +13,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
-from ocpp_link.dialect import Version
-from ocpp_link.numbers import read_number
-from ocpp_link.timestamps import from_wire
+from ocpp_link.numbers import as_number, read_number
+from ocpp_link.timestamps import as_time, names_zone
 
 Quantity = Literal[
     "energy_wh", "power_w", "current_a", "voltage_v", "soc_ratio", "frequency_hz", "temperature_c", "power_factor_ratio"
@@ -29,7 +30,9 @@ MAX_SKEW = timedelta(minutes=5)
 _MAX_MULTIPLIER = 24
 """SI has prefixes to 10 to the power of 24 in everyday use; a larger exponent is a fault."""
 
-_LIVE = frozenset({"Sample.Periodic", "Sample.Clock", "Trigger"})
+LIVE_CONTEXTS = frozenset({"Sample.Periodic", "Sample.Clock", "Trigger"})
+"""What tells of now, as against the bounds of a transaction or an interruption."""
+
 _PHASES: tuple[Phase, ...] = ("L1", "L2", "L3")
 _DEFAULT_MEASURAND = "Energy.Active.Import.Register"
 
@@ -48,8 +51,10 @@ _QUANTITIES: dict[str, tuple[Quantity, str]] = {
 _FACTORS: dict[tuple[Quantity, str], float] = {
     ("energy_wh", "Wh"): 1.0,
     ("energy_wh", "kWh"): 1000.0,
+    ("energy_wh", "MWh"): 1_000_000.0,
     ("power_w", "W"): 1.0,
     ("power_w", "kW"): 1000.0,
+    ("power_w", "MW"): 1_000_000.0,
     ("current_a", "A"): 1.0,
     ("current_a", "mA"): 0.001,
     ("voltage_v", "V"): 1.0,
@@ -63,8 +68,7 @@ _FACTORS: dict[tuple[Quantity, str], float] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """One measured fact."""
 
     quantity: Quantity
@@ -79,13 +83,15 @@ class Reading:
     station_time: datetime | None
     """What the station's clock said; ``None`` if that could not be read."""
     context: str
+    location: str
+    """Where it was measured; ``Outlet`` is what the vehicle gets."""
     notes: tuple[str, ...] = ()
     """What was assumed, mended or derived on the way."""
 
     @property
     def live(self) -> bool:
-        """Whether it tells of now, as against the bounds of a transaction or an interruption."""
-        return self.context in _LIVE
+        """Whether it tells of now."""
+        return self.context in LIVE_CONTEXTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +103,23 @@ class Normalised:
     """One line for each sample that could not be read."""
 
 
-def normalise(version: Version, meter_values: Iterable[dict[str, Any]], *, received_at: datetime) -> Normalised:
+class _Moment(NamedTuple):
+    """When the samples of one element were taken."""
+
+    received_at: datetime
+    station_time: datetime | None
+    skew: timedelta | None
+    """By how much the station's clock is further ahead than is believed of a live reading."""
+    note: tuple[str, ...]
+
+
+def normalise(meter_values: object, *, received_at: datetime) -> Normalised:
     """Read the ``meterValue`` list of MeterValues, TransactionEvent or StopTransaction (``transactionData``).
 
     Parameters
     ----------
-    version
-        Of the message.
     meter_values
-        As on the wire.
+        As on the wire, of any version.
     received_at
         When it arrived, aware.
 
@@ -113,112 +127,142 @@ def normalise(version: Version, meter_values: Iterable[dict[str, Any]], *, recei
     --------
     >>> from datetime import UTC
     >>> value = {"timestamp": "2024-01-17T12:00:00Z", "sampledValue": [{"value": "1,5", "unit": "kWh"}]}
-    >>> found = normalise("1.6", [value], received_at=datetime(2024, 1, 17, 12, tzinfo=UTC))
+    >>> found = normalise([value], received_at=datetime(2024, 1, 17, 12, tzinfo=UTC))
     >>> found.readings[0].quantity, found.readings[0].value
     ('energy_wh', 1500.0)
     """
     readings: list[Reading] = []
     unread: list[str] = []
-    for meter_value in meter_values:
-        station_time, time_note = _station_time(str(meter_value.get("timestamp", "")))
-        for sample in meter_value.get("sampledValue", ()):
-            reading = _read(version, sample, station_time, received_at)
+    for meter_value in meter_values if isinstance(meter_values, list) else ():
+        samples = meter_value.get("sampledValue") if isinstance(meter_value, dict) else None
+        if not isinstance(samples, list):
+            unread.append("a meter value without a list of samples")
+            continue
+        moment = _moment(meter_value.get("timestamp"), received_at)
+        for sample in samples:
+            reading = _read(sample, moment) if isinstance(sample, dict) else "a sample that is no object"
             if isinstance(reading, str):
                 unread.append(reading)
-                continue
-            notes = reading.notes + ((time_note,) if time_note else ())
-            readings.append(replace(reading, notes=notes))
+            else:
+                readings.append(reading)
     return Normalised(readings=tuple(readings), unread=tuple(unread))
 
 
-def _station_time(text: str) -> tuple[datetime | None, str]:
+def _moment(text: object, received_at: datetime) -> _Moment:
+    when = as_time(text)
+    if when is None:
+        return _Moment(received_at, None, None, (f"time unreadable: {str(text)[:40]!r}",))
+    skew = when - received_at
+    note = () if names_zone(str(text)) else ("time without zone",)
+    return _Moment(received_at, when, skew if abs(skew) > MAX_SKEW else None, note)
+
+
+def _read(sample: dict[str, Any], moment: _Moment) -> Reading | str:
+    get = sample.get
+    unit, multiplier = get("unit"), None
+    if "unitOfMeasure" in sample:
+        unit, multiplier = _unit(sample["unitOfMeasure"], unit)
     try:
-        when = from_wire(text)
-    except ValueError:
-        return None, f"time unreadable: {text!r}"
-    return when, "" if text.rstrip().endswith(("Z", "z")) or "+" in text or text.count("-") > 2 else "time without zone"
-
-
-def _read(
-    version: Version, sample: dict[str, Any], station_time: datetime | None, received_at: datetime
-) -> Reading | str:
-    measurand = str(sample.get("measurand", _DEFAULT_MEASURAND))
-    known = _quantity(measurand)
-    raw = sample.get("value")
-    number = _number(raw)
-    if known is None:
-        return f"{measurand}: no quantity that is understood here"
+        meaning = _meaning(get("measurand"), unit, get("phase"))
+    except TypeError:
+        return "a sample whose measurand, unit or phase is no text"
+    if isinstance(meaning, str):
+        return meaning
+    quantity, factor, measurand, phase, notes = meaning
+    raw = get("value")
+    number = read_number(raw) if isinstance(raw, str) else as_number(raw)
     if number is None:
-        return f"{measurand}: {raw!r} is no number"
-    quantity, default_unit = known
-    unit, multiplier = _unit(version, sample)
-    notes: list[str] = [] if unit is not None or not default_unit else [f"unit assumed {default_unit}"]
-    factor = _factor(quantity, default_unit if unit is None else unit)
-    if factor is None:
-        return f"{measurand}: unit {unit!r} does not fit"
-    if abs(multiplier) > _MAX_MULTIPLIER:
-        return f"{measurand}: multiplier {multiplier} is no prefix of a unit"
-    phase, phase_note = _phase(sample.get("phase"))
-    if phase_note:
-        notes.append(phase_note)
-    context = str(sample.get("context", "Sample.Periodic"))
+        return f"{measurand}: {str(raw)[:40]!r} is no number"
+    if factor != 1.0 or multiplier:
+        scaled = _scaled(number * factor, multiplier)
+        if scaled is None:
+            return f"{measurand}: {number:g} times 10 to the power of {str(multiplier)[:40]} is no number"
+        number = scaled
+    context, location = get("context", "Sample.Periodic"), get("location", "Outlet")
+    if not (isinstance(context, str) and isinstance(location, str)):
+        context, location = _word(context, "Sample.Periodic"), _word(location, "Outlet")
+    received_at, station_time, skew, more = moment
     at = station_time
-    if at is None or (context in _LIVE and abs(at - received_at) > MAX_SKEW):
-        notes.append(
-            "time of arrival used" if at is None else f"clock off by {(at - received_at).total_seconds():.0f} s"
-        )
+    if at is None or (skew is not None and context in LIVE_CONTEXTS):
+        more += (f"clock off by {skew.total_seconds():.0f} s" if skew is not None else "time of arrival used",)
         at = received_at
-    return Reading(
-        quantity=quantity,
-        value=number * factor * 10.0**multiplier,
-        measurand=measurand,
-        phase=phase,
-        at=at,
-        station_time=station_time,
-        context=context,
-        notes=tuple(notes),
-    )
+    fields = (quantity, number, measurand, phase, at, station_time, context, location, notes + more)
+    return tuple.__new__(Reading, fields)  # Reading(...) does the same at twice the time, for every sample of a fleet
 
 
-def _number(raw: object) -> float | None:
-    if isinstance(raw, str):
-        return read_number(raw)
-    if isinstance(raw, bool) or not isinstance(raw, int | float):
-        return None
-    return float(raw) if math.isfinite(raw) else None
+def _unit(measure: Any, unit: Any) -> tuple[Any, Any]:
+    """Return unit and exponent as 2.x has them; the unit as in 1.6 where a station mixes the two."""
+    return (measure.get("unit", unit), measure.get("multiplier")) if isinstance(measure, dict) else (unit, None)
 
 
-def _quantity(measurand: str) -> tuple[Quantity, str] | None:
-    """Return what a measurand is in SI; reactive and apparent ones are no quantities of load management."""
-    parts = measurand.split(".")
-    return _QUANTITIES.get(".".join(parts[:2])) or _QUANTITIES.get(parts[0])
+def _scaled(value: float, multiplier: Any) -> float | None:
+    if multiplier is not None:
+        if type(multiplier) is not int or abs(multiplier) > _MAX_MULTIPLIER:
+            return None
+        value *= 10.0**multiplier
+    return value if math.isfinite(value) else None
 
 
-def _unit(version: Version, sample: dict[str, Any]) -> tuple[str | None, int]:
-    if version == "1.6":
-        return sample.get("unit"), 0
-    unit = sample.get("unitOfMeasure") or {}
-    return unit.get("unit"), int(unit.get("multiplier", 0))
+def _word(raw: object, default: str) -> str:
+    return raw if isinstance(raw, str) else default if raw is None else str(raw)[:40]
+
+
+class _Meaning(NamedTuple):
+    """What a number is that comes with a measurand, a unit and a phase."""
+
+    quantity: Quantity
+    factor: float
+    measurand: str
+    phase: Phase | None
+    notes: tuple[str, ...]
+
+
+@lru_cache(maxsize=512)
+def _meaning(measurand: object, unit: object, phase: object) -> _Meaning | str:
+    """Return what such a number is, in SI; or why it is nothing. Stations use few such triples again and again.
+
+    Reactive and apparent power are no quantities of load management.
+    """
+    name = str(measurand or _DEFAULT_MEASURAND)
+    parts = name.split(".")
+    known = _QUANTITIES.get(".".join(parts[:2])) or _QUANTITIES.get(parts[0])
+    if known is None:
+        return f"{name[:60]}: no quantity that is understood here"
+    quantity, default_unit = known
+    stripped = "" if unit is None else str(unit).strip()
+    factor = _factor(quantity, stripped or default_unit)
+    if factor is None:
+        return f"{name[:60]}: unit {stripped[:40]!r} does not fit"
+    placed = _phase(phase)
+    if placed is None and quantity != "voltage_v":
+        return f"{name[:60]}: {str(phase)[:40]!r} is no phase to place it on"
+    place, note = placed or (None, f"between phases {str(phase)[:40]}")
+    assumed = (f"unit assumed {default_unit}",) if default_unit and not stripped else ()
+    return _Meaning(quantity, factor, name[:60], place, (*assumed, note) if note else assumed)
 
 
 def _factor(quantity: Quantity, unit: str) -> float | None:
     exact = _FACTORS.get((quantity, unit))
     if exact is not None:
         return exact
-    folded = unit.strip().casefold()
+    folded = unit.casefold()
     return next(
         (factor for (of, name), factor in _FACTORS.items() if of == quantity and name.casefold() == folded), None
     )
 
 
-def _phase(text: str | None) -> tuple[Phase | None, str]:
-    """Return the phase of a reading; ``L1-N`` is L1, and a neutral alone is read as the total."""
-    if text is None:
+def _phase(raw: object) -> tuple[Phase | None, str] | None:
+    """Return the phase of a reading and a note; ``None`` for what is none, such as between two phases.
+
+    ``L1-N`` is L1, and a neutral alone is read as the total.
+    """
+    if raw is None:
         return None, ""
+    text = str(raw).strip()
     first, _, second = text.partition("-")
     if first in _PHASES and second in ("", "N"):
         return first, ""
-    return None, "neutral read as total" if text == "N" else f"between phases {text}"
+    return (None, "neutral read as total") if text == "N" else None
 
 
 def complete(readings: Iterable[Reading], *, nominal_voltage_v: float, phases_in_use: int) -> tuple[Reading, ...]:
@@ -266,7 +310,7 @@ def _total_power(by_place: _Places, voltages: dict[Phase, float], nominal_v: flo
     powers = [by_place[(power, phase)] for phase in _PHASES if (power, phase) in by_place]
     if powers:
         total_w = math.fsum(each.value for each in powers)
-        return [replace(powers[0], phase=None, value=total_w, notes=("sum of the phases",))]
+        return [powers[0]._replace(phase=None, value=total_w, notes=("sum of the phases",))]
     currents = [(phase, by_place[(current, phase)]) for phase in _PHASES if (current, phase) in by_place]
     if not currents:
         return []
@@ -274,8 +318,8 @@ def _total_power(by_place: _Places, voltages: dict[Phase, float], nominal_v: flo
     source = "current and voltage" if voltages else "current and nominal voltage"
     first = currents[0][1]
     return [
-        replace(
-            first, quantity="power_w", measurand=power, phase=None, value=total_w, notes=(f"derived from {source}",)
+        first._replace(
+            quantity="power_w", measurand=power, phase=None, value=total_w, notes=(f"derived from {source}",)
         )
     ]
 
@@ -291,11 +335,10 @@ def _phase_currents(
     of_phases = [(phase, by_place[(power, phase)]) for phase in _PHASES if (power, phase) in by_place]
     if not of_phases and (power, None) in by_place:
         total = by_place[(power, None)]
-        share = replace(total, value=total.value / phases_in_use)
+        share = total._replace(value=total.value / phases_in_use)
         of_phases = [(phase, share) for phase in _PHASES[:phases_in_use]]
     return [
-        replace(
-            each,
+        each._replace(
             quantity="current_a",
             measurand=current,
             phase=phase,

@@ -1,9 +1,6 @@
-"""Numbers as stations write them in texts."""
+"""Numbers as stations write them."""
 
 import math
-import re
-
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 
 
 def read_number(text: str) -> float | None:
@@ -14,8 +11,28 @@ def read_number(text: str) -> float | None:
     >>> read_number(" 16,5 "), read_number("NaN"), read_number("")
     (16.5, None, None)
     """
-    stripped = text.strip()
-    if _NUMBER.fullmatch(stripped) is None:
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
         return None
-    number = float(stripped.replace(",", "."))
+    # an underscore is Python's own way to write thousands
+    return number if math.isfinite(number) and "_" not in text else None
+
+
+def as_number(raw: object) -> float | None:
+    """Return the finite number that a peer wrote, as JSON number or as text; ``None`` for anything else.
+
+    Examples
+    --------
+    >>> as_number("7,2"), as_number(16), as_number(True), as_number([])
+    (7.2, 16.0, None, None)
+    """
+    if isinstance(raw, str):
+        return read_number(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    try:
+        number = float(raw)
+    except OverflowError:
+        return None
     return number if math.isfinite(number) else None

@@ -70,6 +70,7 @@ class ProfileBook:
         self._memory = memory
         self._quirks = None if quirks is None else tuple(quirks)
         self._known: dict[str, Remembered] = {} if memory is None else dict(memory.load())
+        self._whole: dict[str, StationProfile] = {}  # asked with every message, made when something new is known
 
     def booted(self, station_id: str, payload: Mapping[str, Any]) -> None:
         """Take note of a station's nameplate, as its BootNotification has it."""
@@ -104,7 +105,11 @@ class ProfileBook:
 
     def profile(self, station_id: str) -> StationProfile:
         """Return all that is known of a station, the operator's word last."""
-        return self._remembered(station_id).asked.overruled_by(self.manners(station_id))
+        whole = self._whole.get(station_id)
+        if whole is None:
+            whole = self._remembered(station_id).asked.overruled_by(self.manners(station_id))
+            self._whole[station_id] = whole
+        return whole
 
     def manners(self, station_id: str) -> StationProfile:
         """Return what is known of a station beside what it says of itself."""
@@ -147,6 +152,7 @@ class ProfileBook:
         if remembered == self._known.get(station_id):
             return
         self._known[station_id] = remembered
+        self._whole.pop(station_id, None)
         if self._memory is not None:
             try:
                 self._memory.save(station_id, remembered)

@@ -274,7 +274,7 @@ class Protocol:
             return self._refused(message_id, name, Fault.NOT_SUPPORTED, "this action does not come from your side")
         if schemas.request_check(self.version, name)(payload):
             self._theirs.begin(message_id, name, fingerprint)
-            return [CallReceived(message_id, name, payload)]
+            return [tuple.__new__(CallReceived, frame)]  # of the same fields; see `frames.parse`
         payload, mends, fault = self._mend(name, payload, response=False)
         if fault is not None:
             return self._refused_by_schema(message_id, name, fault)

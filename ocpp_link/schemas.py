@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jsonschema_rs
 import orjson
 
 from ocpp_link.dialect import MAX_ERROR_DESCRIPTION_LENGTH, Fault, Version, actions
@@ -95,12 +94,18 @@ def load_schema(version: Version, action: str, *, response: bool) -> dict[str, A
 
 @cache
 def _request_validator(version: Version, action: str) -> Any:
-    return jsonschema_rs.validator_for(load_schema(version, action, response=False), validate_formats=True)
+    return _compiled(load_schema(version, action, response=False))
 
 
 @cache
 def _response_validator(version: Version, action: str) -> Any:
-    return jsonschema_rs.validator_for(load_schema(version, action, response=True), validate_formats=True)
+    return _compiled(load_schema(version, action, response=True))
+
+
+def _compiled(schema: dict[str, Any]) -> Any:
+    import jsonschema_rs  # not before a message has to be checked
+
+    return jsonschema_rs.validator_for(schema, validate_formats=True)
 
 
 def _validator(version: Version, action: str, *, response: bool) -> Any:

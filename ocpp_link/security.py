@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import ssl
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -34,6 +35,11 @@ _CIPHERS = (
     "ECDHE-RSA-AES256-GCM-SHA384:AES128-GCM-SHA256:AES256-GCM-SHA384"
 )
 """The suites of the whitepaper; the last two, with RSA key exchange, are off in OpenSSL unless named."""
+
+_LEGACY_CIPHERS = (
+    f"{_CIPHERS}:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:AES128-SHA256:AES128-SHA:AES256-SHA:@SECLEVEL=0"
+)
+"""What controllers of before 2015 offer. OpenSSL speaks TLS 1.0 and 1.1 at security level 0 only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +268,9 @@ def basic_header(identity: str, password: bytes) -> str:
     return "Basic " + base64.b64encode(identity.encode() + b":" + password).decode()
 
 
-def server_context(certificate: Path, key: Path, *, client_authority: Path | None = None) -> ssl.SSLContext:
+def server_context(
+    certificate: Path, key: Path, *, client_authority: Path | None = None, legacy: bool = False
+) -> ssl.SSLContext:
     """Return the TLS settings of a server for profiles 2 and 3.
 
     Parameters
@@ -272,11 +280,20 @@ def server_context(certificate: Path, key: Path, *, client_authority: Path | Non
     client_authority
         PEM file with the authorities that sign stations' certificates; a station may then show one, and one of
         profile 3 has to.
+    legacy
+        Admit TLS 1.0 and 1.1 and the ciphers of that time. A00.FR.312 forbids it where it can be avoided: give such
+        stations a port of their own, so that nobody else can be talked down to it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION
-    context.set_ciphers(_CIPHERS)
+    if legacy:
+        context.set_ciphers(_LEGACY_CIPHERS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # it is what is asked for
+            context.minimum_version = ssl.TLSVersion.TLSv1
+    else:
+        context.set_ciphers(_CIPHERS)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     if client_authority is not None:
         context.load_verify_locations(client_authority)

@@ -6,7 +6,7 @@ Rule 2: whatever is read from a file is checked when it is read: a fault names t
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 PauseMode = Literal["zero", "min", "remote_stop", "change_availability"]
@@ -26,6 +26,7 @@ class StationProfile:
     max_profiles: int | None = None
     connectors: int | None = None
     phase_switching: PhaseSwitching | None = None
+    """Whether it goes from three phases to one: never, before a transaction, or at any time by itself."""
     meter_interval_s: float | None = None
     measurands: tuple[str, ...] | None = None
     remote_trigger: bool | None = None
@@ -34,6 +35,8 @@ class StationProfile:
     """Whether it follows a ChargePointMaxProfile (2.x: ChargingStationMaxProfile)."""
     tx_default_profile: bool | None = None
     tx_profile: bool | None = None
+    transaction_in_profile: bool | None = None
+    """Whether a TxProfile names its transaction, as it should; some stations refuse one that does."""
     keeps_durations: bool | None = None
     """Whether a profile ends when its ``duration`` says so; one that does not gets no lease."""
     profile_kind: Literal["Absolute", "Relative"] | None = None
@@ -75,7 +78,8 @@ class StationProfile:
 
     def known(self) -> dict[str, Any]:
         """Return what is known, by field; an empty mapping is an empty profile."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {name: value for name, value in values if value is not None}
 
 
 def profile_from(raw: Mapping[str, Any]) -> StationProfile:

@@ -50,7 +50,7 @@ from ocpp_link import events
 from ocpp_link.answers import station_answer
 from ocpp_link.clock import Clock
 from ocpp_link.dialect import Version
-from ocpp_link.errors import AnswerLater, ConnectionLost, OcppError
+from ocpp_link.errors import AnswerLater, CallTimeout, ConnectionLost, OcppError
 from ocpp_link.frames import Call, serialise
 from ocpp_link.link import Link
 from ocpp_link.protocol import new_message_id
@@ -275,10 +275,14 @@ class ChargingStation:
         *,
         meter_wh: float,
         remote_start_id: int | None = None,
+        at: datetime | None = None,
         offline_at: datetime | None = None,
     ) -> StartReply:
-        """Start a transaction on an EVSE (1.6: connector); ``offline_at``: it began then, without a connection."""
-        now = offline_at or self.clock.now()
+        """Start a transaction on an EVSE (1.6: connector).
+
+        ``at``: it began then, said again or late; ``offline_at``: then, without a connection.
+        """
+        now = offline_at or at or self.clock.now()
         name = self._talk.new_transaction_id(evse_id, now)
         transaction = Transaction(evse_id=evse_id, transaction_id=name, id_token=id_token)
         told = replace(transaction, offline=offline_at is not None)
@@ -307,9 +311,18 @@ class ChargingStation:
         await self.call(action, payload)
 
     async def stop_transaction(
-        self, evse_id: int, *, meter_wh: float, reason: str = "EVDisconnected", offline_at: datetime | None = None
+        self,
+        evse_id: int,
+        *,
+        meter_wh: float,
+        reason: str = "EVDisconnected",
+        at: datetime | None = None,
+        offline_at: datetime | None = None,
     ) -> None:
-        """Stop the open transaction of an EVSE; ``offline_at``: it ended then, without a connection.
+        """Stop the open transaction of an EVSE.
+
+        ``at``: it ended then, said again or late; ``offline_at``: then, without a connection. Where nobody answered,
+        it stays open to be stopped again.
 
         Raises
         ------
@@ -320,8 +333,12 @@ class ChargingStation:
         if transaction is None:
             raise ValueError(f"evse_id must have an open transaction, got {evse_id}")
         ended = replace(transaction, seq_no=transaction.seq_no + 1, offline=offline_at is not None)
-        action, payload = self._talk.stop(ended, meter_wh, reason, offline_at or self.clock.now())
-        await self.call(action, payload)
+        action, payload = self._talk.stop(ended, meter_wh, reason, offline_at or at or self.clock.now())
+        try:
+            await self.call(action, payload)
+        except (CallTimeout, ConnectionLost):
+            self._transactions.setdefault(evse_id, transaction)
+            raise
 
     def forget(self) -> None:
         """Lose everything that a power cut takes: open transactions and what was told."""

@@ -36,12 +36,12 @@ def to_wire_ms(when: datetime) -> str:
 
 
 def from_wire(text: str) -> datetime:
-    """Read a time; one without zone is taken as UTC, which the repair layer records.
+    """Read a time; one without zone is taken as UTC, which `names_zone` tells apart.
 
     Raises
     ------
     ValueError
-        If ``text`` is no time.
+        If ``text`` is no time, or one at the rim of what a calendar holds.
 
     Examples
     --------
@@ -49,4 +49,33 @@ def from_wire(text: str) -> datetime:
     datetime.datetime(2024, 1, 17, 12, 0, tzinfo=datetime.timezone.utc)
     """
     when = datetime.fromisoformat(text.strip())
+    if not 1 < when.year < 9999:  # so that no zone carries it past what a datetime holds
+        raise ValueError(f"year out of range: {text!r}")
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def as_time(raw: object) -> datetime | None:
+    """Return the time that a peer wrote, in UTC; ``None`` where it cannot be read.
+
+    Examples
+    --------
+    >>> as_time("noon"), as_time(None), as_time("9999-12-31T23:59:59-12:00")
+    (None, None, None)
+    """
+    if not isinstance(raw, str):
+        return None
+    try:
+        return from_wire(raw)
+    except ValueError:
+        return None
+
+
+def names_zone(text: str) -> bool:
+    """Tell whether a time that can be read names its zone.
+
+    Examples
+    --------
+    >>> names_zone("2024-01-17T12:00:00Z"), names_zone("2024-01-17T12:00:00")
+    (True, False)
+    """
+    return text.rstrip().endswith(("Z", "z")) or "+" in text or text.count("-") > 2

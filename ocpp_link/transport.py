@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidURI
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -64,12 +65,12 @@ class SystemClock:
 
 
 class Server:
-    """Stations on one listening socket. Made by `serve`."""
+    """Stations that connect here. Made by `serve`."""
 
     def __init__(self, door: StationDoor, porter: Porter, listener: asyncio.Server) -> None:
         self._door = door
         self._porter = porter
-        self._listener = listener
+        self._listeners = [listener]
         self.port: int = listener.sockets[0].getsockname()[1]
         """The port that is listened on."""
 
@@ -86,6 +87,19 @@ class Server:
     def drain(self) -> None:
         """Turn every newcomer away (503) from now on; those inside stay until `close`."""
         self._porter.draining = True
+
+    async def also_listen(self, host: str, port: int, *, tls: ssl.SSLContext) -> int:
+        """Listen on another port with other TLS settings, for the same stations; return the port.
+
+        Raises
+        ------
+        OSError
+            If the port cannot be listened on.
+        """
+        listener = await _listen(self._porter, host, port, tls)
+        self._listeners.append(listener)
+        bound: int = listener.sockets[0].getsockname()[1]
+        return bound
 
     def renew_certificate(self, certificate: Path, key: Path) -> None:
         """Show a new certificate to those who connect from now on; nobody is dropped.
@@ -104,7 +118,8 @@ class Server:
 
         With ``drop`` connections break off without a closing handshake, as they do when a process is killed.
         """
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self._porter.draining = True  # whoever is in the handshake now
         links = self._door.links()
         await asyncio.gather(*(link.drop() if drop else link.close(code=1001, reason="server stops") for link in links))
@@ -160,10 +175,12 @@ async def serve(
         welcome=lambda *who: door.admit(link_of(*who)),
         bucket=TokenBucket(rate_per_s, burst=rules.connections_at_once) if rate_per_s is not None else None,
     )
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: Greeter(porter).socket, host, port, ssl=rules.tls, backlog=BACKLOG
-    )
-    return Server(door, porter, listener)
+    return Server(door, porter, await _listen(porter, host, port, rules.tls))
+
+
+async def _listen(porter: Porter, host: str, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: Greeter(porter).socket, host, port, ssl=tls, backlog=BACKLOG)
 
 
 def _link_maker(
@@ -230,12 +247,17 @@ async def connect(
 
     Raises
     ------
+    ValueError
+        If ``url`` is no address of a WebSocket server.
     ConnectFailed
         If the server cannot be reached, refuses the handshake or speaks none of the versions.
     """
     time_source = clock if clock is not None else SystemClock()
     rules = policy if policy is not None else ClientPolicy()
-    uri = parse_uri(f"{url.rstrip('/')}/{quote(identity, safe='')}")
+    try:
+        uri = parse_uri(f"{url.rstrip('/')}/{quote(identity, safe='')}")
+    except InvalidURI as error:
+        raise ValueError(f"url must be as ws://HOST:PORT/PATH or wss://HOST:PORT/PATH, got {url!r}") from error
 
     def welcome(version: Version, socket: WebSocket) -> Link:
         machine = Protocol(role=Role.STATION, version=version, call_timeout_s=call_timeout_s, strict=rules.strict)
@@ -267,7 +289,7 @@ async def _dial(dialer: Dialer, url: str, *, host: str, port: int, tls: ssl.SSLC
     except TimeoutError as error:
         raise ConnectFailed(f"{url}: no handshake within {OPEN_TIMEOUT_S:g} s") from error
     except OSError as error:
-        raise ConnectFailed(f"{url}: {error}") from error
+        raise ConnectFailed(f"{url}: {str(error) or type(error).__name__}") from error
     finally:
         dialer.give_up()
 

@@ -2,19 +2,17 @@
 
 from typing import Annotated, Any
 
+from ocpp_link import v201_charging
 from ocpp_link.message import Message, Time, wire
 from ocpp_link.v201_parts import IdToken, StatusInfo
 
 
-class ChargingSchedulePeriod(Message):
-    """Charging schedule period."""
+class ChargingScheduleUpdate(Message):
+    """Charging schedule update: the values of a period, which may be changed while it runs."""
 
-    start_period: Annotated[int, wire("startPeriod")]
     limit: float | None = None
     limit_l2: Annotated[float | None, wire("limit_L2")] = None
     limit_l3: Annotated[float | None, wire("limit_L3")] = None
-    number_phases: Annotated[int | None, wire("numberPhases")] = None
-    phase_to_use: Annotated[int | None, wire("phaseToUse")] = None
     discharge_limit: Annotated[float | None, wire("dischargeLimit")] = None
     discharge_limit_l2: Annotated[float | None, wire("dischargeLimit_L2")] = None
     discharge_limit_l3: Annotated[float | None, wire("dischargeLimit_L3")] = None
@@ -24,6 +22,14 @@ class ChargingSchedulePeriod(Message):
     setpoint_reactive: Annotated[float | None, wire("setpointReactive")] = None
     setpoint_reactive_l2: Annotated[float | None, wire("setpointReactive_L2")] = None
     setpoint_reactive_l3: Annotated[float | None, wire("setpointReactive_L3")] = None
+
+
+class ChargingSchedulePeriod(ChargingScheduleUpdate):
+    """Charging schedule period."""
+
+    start_period: Annotated[int, wire("startPeriod")]
+    number_phases: Annotated[int | None, wire("numberPhases")] = None
+    phase_to_use: Annotated[int | None, wire("phaseToUse")] = None
     preconditioning_request: Annotated[bool | None, wire("preconditioningRequest")] = None
     evse_sleep: Annotated[bool | None, wire("evseSleep")] = None
     v2x_baseline: Annotated[float | None, wire("v2xBaseline")] = None
@@ -162,12 +168,10 @@ class NotifyEVChargingScheduleRequest(Message):
     power_tolerance_acceptance: Annotated[bool | None, wire("powerToleranceAcceptance")] = None
 
 
-class ChargingLimit(Message):
+class ChargingLimit(v201_charging.ChargingLimit):
     """Charging limit."""
 
-    charging_limit_source: Annotated[str, wire("chargingLimitSource")]
     is_local_generation: Annotated[bool | None, wire("isLocalGeneration")] = None
-    is_grid_critical: Annotated[bool | None, wire("isGridCritical")] = None
 
 
 class NotifyChargingLimitRequest(Message):
@@ -186,23 +190,6 @@ class RequestStartTransactionRequest(Message):
     evse_id: Annotated[int | None, wire("evseId")] = None
     group_id_token: Annotated[IdToken | None, wire("groupIdToken")] = None
     charging_profile: Annotated[ChargingProfile | None, wire("chargingProfile")] = None
-
-
-class ChargingScheduleUpdate(Message):
-    """Charging schedule update."""
-
-    limit: float | None = None
-    limit_l2: Annotated[float | None, wire("limit_L2")] = None
-    limit_l3: Annotated[float | None, wire("limit_L3")] = None
-    discharge_limit: Annotated[float | None, wire("dischargeLimit")] = None
-    discharge_limit_l2: Annotated[float | None, wire("dischargeLimit_L2")] = None
-    discharge_limit_l3: Annotated[float | None, wire("dischargeLimit_L3")] = None
-    setpoint: float | None = None
-    setpoint_l2: Annotated[float | None, wire("setpoint_L2")] = None
-    setpoint_l3: Annotated[float | None, wire("setpoint_L3")] = None
-    setpoint_reactive: Annotated[float | None, wire("setpointReactive")] = None
-    setpoint_reactive_l2: Annotated[float | None, wire("setpointReactive_L2")] = None
-    setpoint_reactive_l3: Annotated[float | None, wire("setpointReactive_L3")] = None
 
 
 class UpdateDynamicScheduleRequest(Message):

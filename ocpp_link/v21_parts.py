@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
+from ocpp_link import v201_parts
 from ocpp_link.message import Message, Time, wire
-from ocpp_link.v201_parts import EVSE, Component, IdToken, MessageContent, UnitOfMeasure, Variable, VariableAttribute
+from ocpp_link.v201_parts import EVSE, IdToken, MessageContent, UnitOfMeasure
 
 
 class IdTokenInfo(Message):
@@ -98,40 +99,25 @@ class MeterValuesRequest(Message):
     meter_value: Annotated[tuple[MeterValue, ...], wire("meterValue")]
 
 
-class VariableCharacteristics(Message):
+class VariableCharacteristics(v201_parts.VariableCharacteristics):
     """Variable characteristics."""
 
-    data_type: Annotated[str, wire("dataType")]
-    supports_monitoring: Annotated[bool, wire("supportsMonitoring")]
-    unit: str | None = None
-    min_limit: Annotated[float | None, wire("minLimit")] = None
-    max_limit: Annotated[float | None, wire("maxLimit")] = None
     max_elements: Annotated[int | None, wire("maxElements")] = None
-    values_list: Annotated[str | None, wire("valuesList")] = None
 
 
-class ReportData(Message):
+class ReportData(v201_parts.ReportData):
     """Report data."""
 
-    component: Component
-    variable: Variable
-    variable_attribute: Annotated[tuple[VariableAttribute, ...], wire("variableAttribute")]
     variable_characteristics: Annotated[VariableCharacteristics | None, wire("variableCharacteristics")] = None
 
 
-class NotifyReportRequest(Message):
+class NotifyReportRequest(v201_parts.NotifyReportRequest):
     """NotifyReport."""
 
-    request_id: Annotated[int, wire("requestId")]
-    generated_at: Annotated[Time, wire("generatedAt")]
-    seq_no: Annotated[int, wire("seqNo")]
     report_data: Annotated[tuple[ReportData, ...] | None, wire("reportData")] = None
-    tbc: bool | None = None
 
 
-class TriggerMessageRequest(Message):
+class TriggerMessageRequest(v201_parts.TriggerMessageRequest):
     """TriggerMessage."""
 
-    requested_message: Annotated[str, wire("requestedMessage")]
-    evse: EVSE | None = None
     custom_trigger: Annotated[str | None, wire("customTrigger")] = None

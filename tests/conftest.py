@@ -14,6 +14,7 @@ settings.load_profile("repeatable")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a fault campaign be larger than the ordinary run, and a benchmark's span another."""
     parser.addoption("--seeds", type=int, default=20, help="runs of the fault campaign [default: 20]")
+    parser.addoption("--first-seed", type=int, default=0, help="where its seeds begin [default: 0]")
     parser.addoption("--site", default="garage", help="sample site of the write budget's benchmark")
     parser.addoption("--days", type=float, default=7.0, help="its length")
 

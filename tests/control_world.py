@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.store import ClearCriteria, ProfileStore
 from loadmgr.composite.transaction import StationTransaction
@@ -26,6 +27,7 @@ from loadmgr.control.command import (
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision
 from loadmgr.control.observation import (
+    BatteryReading,
     CommandAnswered,
     CompositeReported,
     EvseReading,
@@ -42,6 +44,7 @@ from loadmgr.control.observation import (
     TransactionStarted,
 )
 from loadmgr.control.settings import ControlSettings
+from loadmgr.model.equipment import Battery
 from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
 from loadmgr.model.profile import ChargingSchedule, OcppVersion, ProfileKind, ProfilePurpose, RateUnit, SchedulePeriod
 from loadmgr.model.tariff import Tariff
@@ -115,6 +118,9 @@ class Vehicle:
     max_a: float = 32.0
     full_wh: float = 1e9
     taken_wh: float = 0.0
+    back_a: float = 0.0
+    """The most that it feeds back when it is asked to."""
+    given_wh: float = 0.0
 
 
 @dataclass
@@ -132,6 +138,11 @@ class FakeStation:
     connected: bool = False
     operative: bool = True
     deaf_to_stop: bool = False
+    follows_setpoints: bool = False
+    phases: int = 3
+    """That it charges on now."""
+    deaf_to_phases: bool = False
+    exported_wh: float = 0.0
     ignores: frozenset[ProfilePurpose] = frozenset()
     ignored_units: frozenset[RateUnit] = frozenset()
     ignored_kinds: frozenset[ProfileKind] = frozenset()
@@ -173,24 +184,58 @@ class FakeStation:
 
     def step(self, now: datetime) -> None:
         """Move one second on."""
-        self.offered.append(self.limit_a(now) if self.transaction is not None else 0.0)
+        if self.evse.switches_phases and not self.deaf_to_phases and max(self.draw_a()) == 0.0:
+            self.phases = self._followed().limit_at(self.evse.number, self.own_time(now)).phases or 3
+        self.offered.append(self._offer_a(now) if self.transaction is not None else 0.0)
         del self.offered[: -(self.lag_s + 1)]
         power = sum(self.draw_a()) * 230.0
-        self.register_wh += power / 3600.0
+        self.register_wh += max(power, 0.0) / 3600.0
+        self.exported_wh += max(-power, 0.0) / 3600.0
         if self.vehicle is not None:
             self.vehicle.taken_wh += power / 3600.0
+
+    def _offer_a(self, now: datetime) -> float:
+        setpoint = self._followed().limit_at(self.evse.number, self.own_time(now)).setpoint_a
+        return setpoint if setpoint is not None and setpoint < 0.0 else self.limit_a(now)
 
     def draw_a(self) -> tuple[float, float, float]:
         """Return the draw on the grid's phases [A]."""
         car, out = self.vehicle, [0.0, 0.0, 0.0]
         if car is None or self.transaction is None or not self.offered or car.taken_wh >= car.full_wh:
             return (0.0, 0.0, 0.0)
-        current = min(self.offered[0], car.max_a)
-        if current < 6.0:
+        current = min(max(self.offered[0], -car.back_a), car.max_a)
+        if 0.0 <= current < 6.0:
             return (0.0, 0.0, 0.0)
-        for phase in self.evse.phases[: car.phases]:
+        for phase in self.evse.phases[: min(car.phases, self.phases)]:
             out[phase] = current
         return (out[0], out[1], out[2])
+
+
+@dataclass
+class FakeBattery:
+    """One stationary battery: does what it is told, and rests when it hears nothing."""
+
+    battery: Battery
+    stored_wh: float
+    told_w: float = 0.0
+    heard_at: datetime | None = None
+    deaf: bool = False
+    mute: bool = False
+    stubborn_w: float | None = None
+    """What it does whatever it is told."""
+
+    def power_w(self, now: datetime) -> float:
+        if self.stubborn_w is not None:
+            return self.stubborn_w
+        link = self.battery.link
+        if self.heard_at is None or link is None or (now - self.heard_at).total_seconds() > link.watchdog_s:
+            return 0.0
+        full, empty = self.stored_wh >= self.battery.capacity_wh, self.stored_wh <= 0.0
+        return 0.0 if (full and self.told_w > 0.0) or (empty and self.told_w < 0.0) else self.told_w
+
+    def step(self, now: datetime) -> None:
+        power_w, ratio = self.power_w(now), self.battery.one_way_ratio
+        self.stored_wh += (power_w * ratio if power_w > 0.0 else power_w / ratio) / 3600.0
 
 
 Policy = Callable[[random.Random, Command], tuple[float, Outcome, bool]]
@@ -223,6 +268,7 @@ class World:
         self.stations = {
             e.station: FakeStation(evse=e, version=versions[i % len(versions)]) for i, e in enumerate(site.evses)
         }
+        self.batteries = {b.id: FakeBattery(b, b.stored_wh) for b in site.batteries if b.link is not None}
         self.building_a: tuple[float, float, float] = (2.0, 2.0, 2.0)
         self.meter_works = True
         self.alive = True
@@ -313,6 +359,8 @@ class World:
     def _step(self) -> None:
         for fake in self.stations.values():
             fake.step(self.now)
+        for battery in self.batteries.values():
+            battery.step(self.now)
         self._measure()
         self._read()
         arrived = [a for a in self._answers if a[0] <= self.now]
@@ -333,6 +381,10 @@ class World:
         for command in decision.commands:
             self.commands.append((self.now, command))
             self._fare(command)
+        for told in decision.batteries:
+            fake = self.batteries[told.battery]
+            if not fake.deaf:
+                fake.told_w, fake.heard_at = float(told.power_w), self.now
 
     def _fare(self, command: Command) -> None:
         fake = self.stations[command.station]
@@ -362,7 +414,14 @@ class World:
             case ReadBack():
                 self._answers.append((at, command.id, self._composite(fake, command, at)))
             case ReadCapabilities():
-                known = StationCapabilities(at=at, station=command.station, max_stack_level=8, rate_units=fake.units)
+                known = StationCapabilities(
+                    at=at,
+                    station=command.station,
+                    max_stack_level=8,
+                    rate_units=fake.units,
+                    setpoint_evses=command.v2x_evses if fake.follows_setpoints else (),
+                    fixed_phase_evses=command.phase_evses,
+                )
                 self._answers.append((at, command.id, known))
             case StopTransaction():
                 if fake.deaf_to_stop or fake.transaction != command.transaction:
@@ -376,29 +435,35 @@ class World:
 
     def _composite(self, fake: FakeStation, command: ReadBack, at: datetime) -> CompositeReported:
         limit = fake.store.limit_at(fake.evse.number, fake.own_time(self.now)).limit_a
-        if fake.transaction is None:
-            defaults = [p.profile.schedules[0].periods[0].limit for p in fake.store.profiles if p.evse_id]
-            limit = min((a for a in defaults if a is not None), default=None)
-        period = SchedulePeriod(start_s=0, limit=fake.evse.max_a if limit is None else limit)
+        if fake.transaction is None:  # as if one started now (K08.FR.06)
+            own = fake.own_time(self.now)
+            shown = composite_schedule(fake.store, evse_id=fake.evse.number, start=own, duration_s=1, unit=RateUnit.A)
+            limit = shown.periods[0].limit if shown.periods else None
+        limit = fake.evse.max_a if limit is None else limit
+        watts = command.unit is RateUnit.W  # which it takes for all of its phases together
+        period = SchedulePeriod(start_s=0, limit=limit * 230.0 * len(fake.evse.phases) if watts else limit)
         return CompositeReported(
             at=at,
             command=command.id,
             station=command.station,
             number=command.number,
-            schedule=ChargingSchedule(unit=RateUnit.A, periods=(period,), duration_s=command.duration_s),
+            schedule=ChargingSchedule(unit=command.unit, periods=(period,), duration_s=command.duration_s),
         )
 
     def _reading(self, fake: FakeStation, at: datetime) -> EvseReading:
         grid = fake.draw_a()
-        own = [grid[p] for p in fake.evse.phases] + [None] * (3 - len(fake.evse.phases))
+        own = [max(grid[p], 0.0) for p in fake.evse.phases] + [None] * (3 - len(fake.evse.phases))
+        back = [max(-grid[p], 0.0) for p in fake.evse.phases] + [None] * (3 - len(fake.evse.phases))
         return EvseReading(
             at=at,
             station=fake.evse.station,
             number=fake.evse.number,
             transaction=fake.transaction,
             currents_a=(own[0], own[1], own[2]),
-            power_w=sum(grid) * 230.0,
+            power_w=max(0.0, sum(grid)) * 230.0,
             energy_wh=fake.register_wh,
+            export_currents_a=(back[0], back[1], back[2]),
+            exported_wh=fake.exported_wh,
         )
 
     def _read(self) -> None:
@@ -411,15 +476,29 @@ class World:
             for fake in self.stations.values():
                 if fake.connected and fake.transaction is not None:
                     self.tell(self._reading(fake, self.now))
+        if into_s % 5 == 0:
+            for each in self.batteries.values():
+                if not each.mute:
+                    ratio = each.stored_wh / each.battery.capacity_wh
+                    said = BatteryReading(
+                        at=self.now,
+                        battery=each.battery.id,
+                        power_w=each.power_w(self.now),
+                        state_of_charge_ratio=min(1.0, max(0.0, ratio)),
+                    )
+                    self.tell(said)
 
     # What is true
 
     def draw_a(self, circuit: CircuitId) -> tuple[float, float, float]:
-        """Return what vehicles draw below a circuit [A]."""
+        """Return what vehicles and batteries draw below a circuit [A]."""
         total = [0.0, 0.0, 0.0]
         for evse in self.site.evses_under(circuit):
             for phase, amps in enumerate(self.stations[evse.station].draw_a()):
                 total[phase] += amps
+        for battery in self.batteries.values():
+            if any(c.id == circuit for c in self.site.path(battery.battery.circuit)):
+                total = [amps + battery.power_w(self.now) / (3.0 * 230.0) for amps in total]
         return (total[0], total[1], total[2])
 
     def _measure(self) -> None:

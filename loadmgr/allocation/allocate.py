@@ -65,7 +65,7 @@ class Allocator:
         alarms = list(overload_alarms(problem, rows)) + _wish_alarms(problem)
         filled_a = fill(problem, rows, policy=options.policy, steps=options.command_steps)
         statistics = SolveStatistics()
-        if options.method == "program" and problem.n_evses:
+        if options.method == "program" and (problem.n_evses or problem.batteries):
             try:
                 program, solution, statistics = self._solve(problem, rows)
                 planned_a, battery_w = _plan(problem, program, solution)

@@ -51,11 +51,12 @@ def check(problem: AllocationProblem, current_a: FloatArray, *, battery_w: Float
     faults = _evse_faults(problem, current_a)
     paths = [_path(problem, index) for index in range(len(problem.circuits.ids))]
     feeds = np.array([[index in path for path in paths] for index in range(len(paths))], dtype=bool)
+    flows = (np.maximum(current_a, 0.0), np.maximum(-current_a, 0.0) if (current_a < 0.0).any() else None)
     phasors = bool(problem.evses.line_to_line.any()) or any(r is not None for r in problem.circuits.transformer_ratio)
     for index, circuit_id in enumerate(problem.circuits.ids):
         members = feeds[index, problem.evses.circuit]
         below = np.flatnonzero(feeds[index]).tolist()
-        load = _load(problem, index, current_a, members=members, battery_w=battery_w, paths=paths)
+        load = _load(problem, index, flows, members=members, battery_w=battery_w, paths=paths)
         side_a = problem.circuits.side_load_a[below].sum(axis=0)
         mixed = phasors and _is_mixed(problem, index, members, below)
         if mixed:
@@ -88,16 +89,19 @@ class _Load:
 def _load(
     problem: AllocationProblem,
     index: int,
-    current_a: FloatArray,
+    flows: tuple[FloatArray, FloatArray | None],
     *,
     members: BoolArray,
     battery_w: FloatArray | None,
     paths: list[list[int]],
 ) -> _Load:
+    taken, fed = flows
     on_phase = problem.evses.on_phase[members].T.astype(np.float64)
     w_per_a = problem.evses.w_per_a[members]
-    taken, fed = np.maximum(current_a[members], 0.0), np.maximum(-current_a[members], 0.0)
-    in_a, in_w, out_a, out_w = on_phase @ taken, w_per_a @ taken, on_phase @ fed, w_per_a @ fed
+    in_a, in_w = on_phase @ taken[members], w_per_a @ taken[members]
+    out_a, out_w = np.zeros_like(in_a), np.zeros_like(in_w)
+    if fed is not None:
+        out_a, out_w = on_phase @ fed[members], w_per_a @ fed[members]
     for battery, power_w in zip(
         problem.batteries, [] if battery_w is None else battery_w, strict=battery_w is not None
     ):
@@ -218,13 +222,12 @@ def _circuit_faults(
     load, side_a = flows
     circuits = problem.circuits
     faults = []
-    for phase in range(3 if arithmetic else 0):
-        limit_a, applies = circuits.limit_a[index, phase], circuits.limit_a_applies[index, phase]
-        flow = (load.in_a[phase], load.out_a[phase])
-        excess = _excess(flow, side_a[phase], limit_a, CURRENT_TOLERANCE_A) * applies
-        for step in np.flatnonzero(excess):
-            text = f"circuit {circuit_id} is {excess[step]:.3f} A above its limit on L{phase + 1}"
-            faults.append(Fault(text=text, step=int(step), excess=float(excess[step])))
+    if arithmetic:
+        excess_a = _excess((load.in_a, load.out_a), side_a, circuits.limit_a[index], CURRENT_TOLERANCE_A)
+        excess_a *= circuits.limit_a_applies[index]
+        for phase, step in np.argwhere(excess_a) if excess_a.any() else ():
+            text = f"circuit {circuit_id} is {excess_a[phase, step]:.3f} A above its limit on L{phase + 1}"
+            faults.append(Fault(text=text, step=int(step), excess=float(excess_a[phase, step])))
     side_w = side_a.sum(axis=0) * NOMINAL_VOLTAGE_V
     flow = (load.in_w, load.out_w)
     excess = _excess(flow, side_w, circuits.limit_w[index], POWER_TOLERANCE_W) * circuits.limit_w_applies[index]

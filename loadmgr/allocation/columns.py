@@ -136,17 +136,20 @@ def due_slot(problem: AllocationProblem, places: RowPlaces, flow: Flow, kwh: Flo
 
 def network_slot(rows: NetworkRows, flow: Flow, network_row: IntArray) -> Slot:
     """Return the slots of flows of EVSEs in the rows of the network."""
-    count = np.diff(rows.starts)
+    # Rows that bind in no step would only make the slots wide.
+    kept = np.flatnonzero((network_row != NO_ROW).any(axis=1)[rows.row])
+    evse, row, coefficient = rows.evse[kept], rows.row[kept], rows.coefficient[kept]
+    count = np.bincount(evse, minlength=len(rows.starts) - 1)
     width = int(count.max(initial=0))
     if not width:
-        return np.zeros((len(flow.unit), 0), dtype=np.int64), np.zeros((len(flow.unit), 0))
+        return np.zeros((len(flow.unit), 0), dtype=np.int32), np.zeros((len(flow.unit), 0))
     there = np.arange(width) < count[:, None]
-    entry = np.where(there, rows.starts[:-1, None] + np.arange(width), 0)
+    entry = np.where(there, (np.cumsum(count) - count)[:, None] + np.arange(width), 0)
     # One row of nothing below the rest: what is not there points at it, and one gather does.
     with_none = np.concatenate([network_row, np.full((1, network_row.shape[1]), NO_ROW, dtype=network_row.dtype)])
-    first = np.where(there, rows.row[entry], rows.n_rows) * network_row.shape[1]
+    first = np.where(there, row[entry], rows.n_rows) * network_row.shape[1]
     numbers = with_none.ravel()[first[flow.unit] + flow.step[:, None]]
-    return numbers, rows.coefficient[entry][flow.unit]
+    return numbers, coefficient[entry][flow.unit]
 
 
 def battery_slot(rows: NetworkRows, flow: Flow, network_row: IntArray) -> Slot:
@@ -158,7 +161,7 @@ def battery_slot(rows: NetworkRows, flow: Flow, network_row: IntArray) -> Slot:
 
 def site_slots(places: RowPlaces, windows: tuple[Windows, ...], flow: Flow, *, sign: float) -> list[Slot]:
     """Return the slots of flows in the balance and in the windows of demand charges."""
-    slots = [slot(places.balance[flow.step], sign * flow.kw)]
+    slots = [slot(places.balance[flow.step], sign * flow.kw)] if (places.balance != NO_ROW).any() else []
     for window, peak_row in zip(windows, places.peaks, strict=True):
         of_step, share = window.of_step[flow.step], window.share_of_step[flow.step]
         slots.append((np.where(share > 0.0, peak_row[of_step], NO_ROW), sign * share * flow.kw[:, None]))

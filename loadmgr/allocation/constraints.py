@@ -75,6 +75,60 @@ class NetworkRows:
         return len(self.names)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowEntries:
+    """Entries of rows, row by row, so that a row's terms stand together.
+
+    Parameters
+    ----------
+    rows : (n,)
+        The rows that have entries here.
+    begins : (n,)
+        Where the entries of each begin.
+    evse, coefficient : (n_entry,)
+    """
+
+    rows: IntArray
+    begins: IntArray
+    evse: IntArray
+    coefficient: FloatArray
+
+    @classmethod
+    def of(cls, rows: NetworkRows, *, wanted: BoolArray | None = None) -> "RowEntries":
+        """Return the entries of the wanted rows, ``(n_row,)``; of all without."""
+        by_row = np.argsort(rows.row, kind="stable")
+        if wanted is not None:
+            by_row = by_row[wanted[rows.row[by_row]]]
+        row = rows.row[by_row]
+        begins = np.flatnonzero(np.diff(row, prepend=-1))
+        return cls(rows=row[begins], begins=begins, evse=rows.evse[by_row], coefficient=rows.coefficient[by_row])
+
+    def sums(self, current_a: FloatArray) -> FloatArray:
+        """Return what currents ``(n_evse, n_step)`` add up to in each of these rows, ``(n, n_step)``."""
+        if not len(self.rows):
+            return np.zeros((0, current_a.shape[1]))
+        terms = current_a[self.evse]
+        terms *= self.coefficient[:, None]
+        return np.asarray(np.add.reduceat(terms, self.begins, axis=0))
+
+
+def may_fill_up(rows: NetworkRows, most_a: FloatArray, *, beside: FloatArray | float = 0.0) -> BoolArray:
+    """Return which rows these currents ``(n_evse, n_step)`` could fill up in any step, judged by their extremes.
+
+    Parameters
+    ----------
+    rows : NetworkRows
+    most_a : (n_evse, n_step)
+        The most that each EVSE may have.
+    beside : (n_row,), optional
+        What batteries may add to each row.
+    """
+    most = most_a.max(axis=1, initial=0.0)[rows.evse] * np.maximum(rows.coefficient, 0.0)
+    load = np.bincount(rows.row, weights=most, minlength=rows.n_rows) + beside
+    least = np.where(rows.applies, rows.room, np.inf).min(axis=1, initial=np.inf)
+    return np.asarray(load > least)
+
+
 def network_rows(problem: AllocationProblem) -> NetworkRows:
     """Return the rows of a problem: one per limited phase and one per limited power of each circuit, and extra ones.
 

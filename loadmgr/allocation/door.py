@@ -10,6 +10,7 @@ Rules of this file:
 import math
 from datetime import datetime
 from numbers import Integral
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+_VALUES = attrgetter(*_RANGES)
+
+
 def require_energy(name: str, energy_wh: float) -> None:
     """Raise ``ValueError`` unless an energy [Wh] is one that a vehicle could ask for."""
     if not 0.0 <= energy_wh <= MOST_WH:
@@ -48,8 +52,7 @@ def require_energy(name: str, energy_wh: float) -> None:
 
 def require_sound(request: "ChargingRequest") -> None:
     """Raise ``ValueError`` unless every number of a request lies in its range and its tiers do not cross."""
-    for name, (low, high) in _RANGES.items():
-        value = getattr(request, name)
+    for (name, (low, high)), value in zip(_RANGES.items(), _VALUES(request), strict=True):
         if value is not None and not low <= value <= high:
             raise ValueError(f"{name} of {request.id} must lie in [{low:g}, {high:g}], got {value}")
     if not isinstance(request.priority, Integral) or abs(request.priority) > MAX_PRIORITY:

@@ -283,9 +283,9 @@ def _full_rows(case: _Case, *, evse: int, step: int) -> list[Reason]:
     """Return the rows above an EVSE that are full in a step, the dearest first."""
     allocation, rows = case.allocation, case.rows
     reasons: dict[tuple[object, ...], Reason] = {}
-    now_a = allocation.current_a[evse, step : step + 1]
+    now_a = float(allocation.current_a[evse, step])
     # Of a vehicle that charges, a row is full too if its next setpoint does not fit.
-    up_a = float(next_up_a(case.problem, now_a, evse)[0] - now_a[0]) if now_a[0] > 0.0 else 0.0
+    up_a = next_up_a(case.problem, evse, now_a) - now_a if now_a > 0.0 else 0.0
     for k in range(rows.starts[evse], rows.starts[evse + 1]):
         row = int(rows.row[k])
         entries = rows.row == row

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.allocation.arrays import BoolArray, FloatArray, IntArray
-from loadmgr.allocation.constraints import NetworkRows
+from loadmgr.allocation.constraints import NetworkRows, RowEntries, may_fill_up
 from loadmgr.allocation.options import Policy
 from loadmgr.allocation.policy import IN_TURN, order_key, session_ties
 from loadmgr.allocation.problem import AllocationProblem
@@ -50,6 +50,8 @@ class _Site:
     full_a : (n_step, n_evse)
         Most that a session may have where it may charge, at least its minimum; else 0.
     wh_per_a : (n_step, n_evse)
+    entries : RowEntries
+        Of the rows that may fill up in any of these steps.
     offsets_s : tuple of int
     ones, tie : (n_evse,)
     one_group, holds, guarantees : bool
@@ -63,6 +65,7 @@ class _Site:
     room: FloatArray
     full_a: FloatArray
     wh_per_a: FloatArray
+    entries: RowEntries
     offsets_s: tuple[int, ...]
     ones: FloatArray
     tie: FloatArray
@@ -75,19 +78,20 @@ class _Site:
         """Return the site of the first steps of a problem."""
         evses, offsets_s = problem.evses, problem.grid.offsets_s
         max_a = evses.max_a[:, :count].T.copy()
-        wh_per_a = evses.presence_ratio[:, :count].T * (evses.w_per_a * evses.efficiency_ratio)
-        wh_per_a = np.ascontiguousarray(wh_per_a * problem.hours[:count, None])
+        wh_per_a = problem.wh_per_a[:, :count].T.copy()
         may = (max_a > CURRENT_TOLERANCE_A) & (max_a >= evses.min_a - CURRENT_TOLERANCE_A) & (wh_per_a > 0.0)
         if evses.keep_off_s.any():
             may &= evses.keep_off_s <= np.array(offsets_s[:count])[:, None]
+        full_a = np.where(may, np.maximum(max_a, evses.min_a), 0.0)
         tiers = (np.diff(evses.need_wh, axis=1, prepend=0.0) > 0.0).any(axis=0)
         return cls(
             problem=problem,
             rows=rows,
             policy=policy,
             room=np.where(rows.applies[:, :count], rows.room[:, :count], _UNLIMITED).T.copy(),
-            full_a=np.where(may, np.maximum(max_a, evses.min_a), 0.0),
+            full_a=full_a,
             wh_per_a=wh_per_a,
+            entries=RowEntries.of(rows, wanted=may_fill_up(rows, full_a.T)),
             offsets_s=offsets_s,
             ones=np.ones(problem.n_evses),
             tie=session_ties(problem),
@@ -159,16 +163,8 @@ def _all_they_may(site: _Site, progress: _Progress, span: slice) -> FloatArray:
     current_a = np.maximum(left_wh / np.maximum(wh_per_a, 1e-9), site.problem.evses.min_a)
     np.minimum(current_a, full_a, out=current_a)
     current_a[left_wh <= DONE_WH] = 0.0
-    rows = site.rows
-    if not len(rows.row):
-        return current_a
-    by_row = np.argsort(rows.row, kind="stable")
-    row = rows.row[by_row]
-    begins = np.flatnonzero(np.diff(row, prepend=-1))
-    terms = np.take(current_a, rows.evse[by_row], axis=1)
-    terms *= rows.coefficient[by_row]
-    broken = np.add.reduceat(terms, begins, axis=1) > site.room[span][:, row[begins]] + TIGHT
-    first = np.flatnonzero(broken.any(axis=1))
+    broken = site.entries.sums(current_a.T) > site.room[span, site.entries.rows].T + TIGHT
+    first = np.flatnonzero(broken.any(axis=0))
     return current_a[: first[0]] if first.size else current_a
 
 

@@ -106,10 +106,12 @@ def repair(
         # Rounded: two solves of one program differ in the last digits, and an even value must not fall either way.
         value_a = np.round(solution.values[command.column], _DIGITS)
         below = value_a < command.min_a - CURRENT_TOLERANCE_A
-        between = below & ((value_a > CURRENT_TOLERANCE_A) | (command.stays_on & (done == 0)))
+        must = command.stays_on & (done == 0)
+        between = below & ((value_a > CURRENT_TOLERANCE_A) | must)
         if not between.any():
             return solution, done
-        wish = between & ((value_a >= command.min_a / 2.0) | command.stays_on) & ~hopeless & (done < ROUNDS - 1)
+        likely = between & ((value_a >= command.min_a / 2.0) | command.stays_on)
+        wish = (likely | must) & ~hopeless & (done < ROUNDS - 1)
         fixed_on |= _admitted(problem, rows, command, fixed_on=fixed_on, wish=wish, value_a=value_a)
         fixed_off |= between & ~fixed_on
         try:
@@ -138,13 +140,17 @@ def _admitted(
     wish: BoolArray,
     value_a: FloatArray,
 ) -> BoolArray:
-    """Return which of the wishes can be on, largest current first, so that all minimums fit rows and needs together."""
+    """Return which of the wishes can be on, so that all minimums fit rows and needs together.
+
+    What must stay on comes first, its earliest steps before later ones: a session that needs less than it must stay on
+    for goes on now and not off now and on later. Of the others the largest current comes first.
+    """
     room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4)
     left_wh = problem.evses.need_wh[:, -1].copy()
     wh_per_a = problem.wh_per_a
     admitted = np.zeros(len(wish), dtype=bool)
     wished = np.flatnonzero(wish)
-    first = np.lexsort((-value_a[wish], ~command.stays_on[wish]))
+    first = np.lexsort((-value_a[wish], np.where(command.stays_on, command.step, 0)[wish], ~command.stays_on[wish]))
     order = np.concatenate([np.flatnonzero(fixed_on), wished[first]])
     for place in order:
         evse, step, min_a = command.evse[place], command.step[place], command.min_a[place]

@@ -20,7 +20,7 @@ import numpy as np
 from loadmgr.allocation.arrays import FloatArray, IntArray
 from loadmgr.allocation.options import Policy
 from loadmgr.allocation.policy import service_level, session_ties
-from loadmgr.allocation.problem import AllocationProblem
+from loadmgr.allocation.problem import TIERS, AllocationProblem
 from loadmgr.allocation.ties import tie_ratio
 
 SEGMENTS = 4
@@ -159,7 +159,7 @@ def shortfall(problem: AllocationProblem, weight: Weights, *, policy: Policy) ->
     segment = np.tile(np.arange(SEGMENTS), len(evse) // SEGMENTS)
     width_wh = widths[evse, tier] / SEGMENTS
     middle_wh = (edges[:, :-1, None] + widths[:, :, None] * (np.arange(SEGMENTS) + 0.5) / SEGMENTS).reshape(
-        len(edges), -1
+        len(edges), len(TIERS) * SEGMENTS
     )
     level = service_level(problem, policy, middle_wh)[evse, tier * SEGMENTS + segment]
     tie = SHORT_TIE_RATIO * session_ties(problem)[evse]

@@ -30,6 +30,22 @@ PHASES = 3
 TIERS = ("must", "wanted", "full")
 NOMINAL_VOLTAGE_V = 230.0
 
+EVSE_NUMBERS = (
+    "w_per_a",
+    "min_a",
+    "step_a",
+    "delivered_wh",
+    "efficiency_ratio",
+    "guaranteed_w",
+    "keep_on_s",
+    "keep_off_s",
+    "taper_wh",
+    "discharge_room_wh",
+    "discharge_efficiency_ratio",
+    "discharge_price_per_kwh",
+)
+"""Fields of ``EvseArrays`` that hold one number for each EVSE, called the same in a request."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CircuitArrays:
@@ -251,6 +267,8 @@ class AllocationProblem:
     money: SiteMoney
     batteries: tuple[StationaryBattery, ...] = ()
     hours: FloatArray = field(init=False)
+    wh_per_a: FloatArray = field(init=False, repr=False)
+    """Energy towards the need of 1 A per phase in a step [Wh], ``(n_evse, n_step)``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hours", np.array(self.grid.hours))
@@ -272,6 +290,8 @@ class AllocationProblem:
         for battery in self.batteries:
             if not 0 <= battery.circuit < count:
                 raise ValueError(f"battery {battery.id}: circuit must name one of {count} circuits")
+        gain = self.evses.w_per_a * self.evses.efficiency_ratio
+        object.__setattr__(self, "wh_per_a", gain[:, None] * self.evses.presence_ratio * self.hours)
 
     @property
     def n_evses(self) -> int:
@@ -289,10 +309,3 @@ class AllocationProblem:
         offsets_s = np.array(self.grid.offsets_s, dtype=np.float64)
         before_s = self.evses.must_by_s[:, None] - offsets_s[:-1]
         return np.asarray(np.clip(before_s / np.diff(offsets_s), 0.0, 1.0))
-
-    @property
-    def wh_per_a(self) -> FloatArray:
-        """Energy towards the need of 1 A per phase in a step [Wh], ``(n_evse, n_step)``."""
-        evses = self.evses
-        gain = evses.w_per_a * evses.efficiency_ratio
-        return np.asarray(gain[:, None] * evses.presence_ratio * self.hours)

@@ -11,7 +11,7 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,9 +31,9 @@ from loadmgr.allocation.columns import (
     site_slots,
     slot,
 )
-from loadmgr.allocation.constraints import NetworkRows
+from loadmgr.allocation.constraints import NetworkRows, RowEntries, may_fill_up
 from loadmgr.allocation.extras import battery_blocks, discharge_blocks, export_blocks, session_blocks
-from loadmgr.allocation.objective import Weights, haste_per_kwh, preference_per_kwh, shortfall
+from loadmgr.allocation.objective import Shortfall, Weights, haste_per_kwh, preference_per_kwh, shortfall
 from loadmgr.allocation.options import AllocationOptions
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.windows import Windows, windows
@@ -110,29 +110,16 @@ def build_program(
     places = _places(problem, rows, plan, flows=(current, discharge), charged=charged, like=like)
     chosen = AllocationOptions() if options is None else options
     short = shortfall(problem, weight, policy=chosen.policy)
-    prefer = preference_per_kwh(problem, weight)
-    if any(problem.circuits.scarce):
-        prefer = prefer + haste_per_kwh(problem, weight)
-
-    blocks = [
-        _current_block(problem, rows, places, charged, weight=weight, prefer=prefer, flow=current),
-        block(
-            "shortfall", cost=short.price_per_kwh, upper=short.width_kwh, slots=[slot(places.energy[short.evse], 1.0)]
-        ),
-        *discharge_blocks(problem, rows, places, charged, weight=weight, prefer=prefer, flow=discharge),
-        *session_blocks(problem, places, weight=weight),
-        *export_blocks(problem, places, weight=weight),
-        *battery_blocks(problem, rows, places, charged, weight=weight, flow=battery_flow(problem)),
-        *_peak_blocks(problem, places),
-    ]
+    blocks = _blocks(problem, rows, places, charged, weight=weight, flows=(current, discharge), short=short)
     row_lower, row_upper = _sides(problem, rows, places, charged, count=plan.count)
+    lengths = np.concatenate([item.lengths for item in blocks])
     return Program(
         cost=np.concatenate([item.cost for item in blocks]) * weight.unit,
         lower=np.concatenate([item.lower for item in blocks]),
         upper=np.concatenate([item.upper for item in blocks]),
         row_lower=row_lower,
         row_upper=row_upper,
-        start=np.concatenate([[0], np.cumsum(np.concatenate([item.lengths for item in blocks]))]).astype(np.int32),
+        start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
         index=np.concatenate([item.index for item in blocks]).astype(np.int32),
         value=np.concatenate([item.value for item in blocks]),
         evse=current.unit,
@@ -145,6 +132,34 @@ def build_program(
         windows=charged,
         weights=weight,
     )
+
+
+def _blocks(
+    problem: AllocationProblem,
+    rows: NetworkRows,
+    places: RowPlaces,
+    charged: tuple[Windows, ...],
+    *,
+    weight: Weights,
+    flows: tuple[Flow, Flow],
+    short: Shortfall,
+) -> list[Block]:
+    """Return the columns of every kind that this site has, in their order."""
+    current, discharge = flows
+    prefer = preference_per_kwh(problem, weight)
+    if any(problem.circuits.scarce):
+        prefer = prefer + haste_per_kwh(problem, weight)
+    return [
+        _current_block(problem, rows, places, charged, weight=weight, prefer=prefer, flow=current),
+        block(
+            "shortfall", cost=short.price_per_kwh, upper=short.width_kwh, slots=[slot(places.energy[short.evse], 1.0)]
+        ),
+        *discharge_blocks(problem, rows, places, charged, weight=weight, prefer=prefer, flow=discharge),
+        *session_blocks(problem, places, weight=weight),
+        *export_blocks(problem, places, weight=weight),
+        *battery_blocks(problem, rows, places, charged, weight=weight, flow=battery_flow(problem)),
+        *_peak_blocks(problem, places),
+    ]
 
 
 def _current_block(
@@ -205,7 +220,7 @@ def _places(
     in_kw += np.sum([b.max_charge_w for b in problem.batteries]) / 1000.0
     out_kw += np.sum([b.max_discharge_w for b in problem.batteries]) / 1000.0
     energy = plan.take(np.ones(problem.n_evses, dtype=bool))
-    binding = rows.applies & (_most(problem, rows) > rows.room + 1e-9)
+    binding = _may_bind(problem, rows)
     if like is not None:
         binding |= like.places.network != NO_ROW
     fed = np.isin(rows.evse, discharge.unit)
@@ -233,19 +248,16 @@ def _most_kw(flow: Flow, upper_a: FloatArray, steps: int) -> FloatArray:
     return np.bincount(flow.step, weights=flow.kw * upper_a[flow.unit, flow.step], minlength=steps).astype(np.float64)
 
 
-def _most(problem: AllocationProblem, rows: NetworkRows) -> FloatArray:
-    """Return the most that could ever flow through each row, ``(n_row, n_step)``."""
-    most = np.zeros((rows.n_rows, problem.n_steps))
-    by_row = np.argsort(rows.row, kind="stable")
-    if by_row.size:
-        terms = problem.evses.max_a[rows.evse[by_row]]
-        terms *= np.maximum(rows.coefficient[by_row], 0.0)[:, None]
-        begins = np.flatnonzero(np.diff(rows.row[by_row], prepend=-1))
-        most[rows.row[by_row[begins]]] = np.add.reduceat(terms, begins, axis=0)
-    if problem.batteries:
-        charge_kw = np.array([b.max_charge_w for b in problem.batteries]) / 1000.0
-        most += (rows.battery_per_kw @ charge_kw)[:, None]
-    return np.asarray(most)
+def _may_bind(problem: AllocationProblem, rows: NetworkRows) -> BoolArray:
+    """Return where more could flow through a row than it has room for, ``(n_row, n_step)``."""
+    charge_kw = np.array([b.max_charge_w for b in problem.batteries]) / 1000.0
+    beside = rows.battery_per_kw @ charge_kw
+    wanted = may_fill_up(rows, problem.evses.max_a, beside=beside)
+    most = np.repeat(beside[:, None], problem.n_steps, axis=1)
+    entries = RowEntries.of(rows, wanted=wanted)
+    entries = replace(entries, coefficient=np.maximum(entries.coefficient, 0.0))
+    most[entries.rows] += entries.sums(problem.evses.max_a)
+    return np.asarray(rows.applies & wanted[:, None] & (most > rows.room + 1e-9))
 
 
 def _session_slots(problem: AllocationProblem, places: RowPlaces, current: Flow) -> list[tuple[IntArray, FloatArray]]:

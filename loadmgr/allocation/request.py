@@ -3,9 +3,11 @@
 Scalars, values per phase and series are spread to arrays here; ``None`` means no limit and 0.0 a limit of zero.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +15,14 @@ from numpy.typing import ArrayLike
 from loadmgr.allocation.arrays import BoolArray, FloatArray
 from loadmgr.allocation.door import require_sound, require_stay
 from loadmgr.allocation.money import DemandCharge, SiteMoney, StationaryBattery
-from loadmgr.allocation.problem import NOMINAL_VOLTAGE_V, PHASES, AllocationProblem, CircuitArrays, EvseArrays
+from loadmgr.allocation.problem import (
+    EVSE_NUMBERS,
+    NOMINAL_VOLTAGE_V,
+    PHASES,
+    AllocationProblem,
+    CircuitArrays,
+    EvseArrays,
+)
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.units import MINIMUM_CURRENT_A, require_utc
 
@@ -237,6 +246,8 @@ def build_money(  # noqa: PLR0913 - keywords with defaults, one per term of a ta
 
 def _spread(value: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
     """Return the value as an array of this shape; only scalars and leading dimensions are spread, never cut."""
+    if isinstance(value, float) and math.isfinite(value):
+        return np.full(shape, value)  # most are, and the way below takes ten times as long
     array = np.asarray(value, dtype=np.float64)
     if array.ndim > len(shape) or array.shape != shape[: array.ndim]:
         raise ValueError(f"{name} must be a scalar or have shape {shape}, got {array.shape}")
@@ -280,20 +291,25 @@ def _circuit_arrays(grid: TimeGrid, circuits: Sequence[CircuitLimits]) -> Circui
     )
 
 
+_NUMBERS = attrgetter(*EVSE_NUMBERS)
+
+
 def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dict[str, int]) -> EvseArrays:
     steps, count = len(grid), len(requests)
     for item in requests:
         require_sound(item)
     offsets_s = np.array(grid.offsets_s, dtype=np.float64)
     stays = [_stay_s(grid, item) for item in requests]
-    presence = np.array([_presence(offsets_s, stay) for stay in stays]).reshape(count, steps)
+    presence = _presence(offsets_s, np.array(stays, dtype=np.float64).reshape(count, 2))
     max_a = np.array([_spread(r.max_a, (steps,), f"max_a of {r.id}") for r in requests]).reshape(count, steps)
     discharge = [_spread(r.discharge_max_a, (steps,), f"discharge_max_a of {r.id}") for r in requests]
     previous = [
         _spread(0.0 if r.previous_a is None else r.previous_a, (steps,), f"previous_a of {r.id}") for r in requests
     ]
     max_a[presence <= 0.0] = 0.0
-    w_per_a, efficiency = _column(requests, "w_per_a"), _column(requests, "efficiency_ratio")
+    numbers = np.array([_NUMBERS(r) for r in requests], dtype=np.float64).reshape(count, len(EVSE_NUMBERS)).T
+    columns = dict(zip(EVSE_NUMBERS, np.ascontiguousarray(numbers), strict=True))
+    w_per_a, efficiency = columns["w_per_a"], columns["efficiency_ratio"]
     reach_wh = ((w_per_a * efficiency)[:, None] * presence * max_a * np.array(grid.hours)).sum(axis=1)
     return EvseArrays(
         ids=tuple(r.id for r in requests),
@@ -301,17 +317,11 @@ def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dic
         circuit=np.array([_known_circuit(r.id, r.circuit, index) for r in requests], dtype=np.int64),
         on_phase=np.array([_on_phase(r) for r in requests], dtype=bool).reshape(count, PHASES),
         line_to_line=np.array([r.line_to_line for r in requests], dtype=bool),
-        w_per_a=w_per_a,
-        min_a=_column(requests, "min_a"),
         max_a=max_a,
         presence_ratio=presence,
-        step_a=_column(requests, "step_a"),
         pilots_a=tuple(r.pilots_a for r in requests),
         need_wh=np.array([_need_wh(r, reach) for r, reach in zip(requests, reach_wh, strict=True)]).reshape(count, 3),
-        delivered_wh=_column(requests, "delivered_wh"),
-        efficiency_ratio=efficiency,
         priority=np.array([r.priority for r in requests], dtype=np.int64),
-        guaranteed_w=_column(requests, "guaranteed_w"),
         pause_ok=np.array([r.pause_ok for r in requests], dtype=bool),
         arrival_s=np.array([stay[0] for stay in stays], dtype=np.float64),
         departure_s=np.array([stay[1] for stay in stays], dtype=np.float64),
@@ -321,18 +331,9 @@ def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dic
         departure_known=np.array([r.departure is not None for r in requests], dtype=bool),
         previous_a=np.array(previous).reshape(count, steps),
         has_previous=np.array([r.previous_a is not None for r in requests], dtype=bool),
-        keep_on_s=_column(requests, "keep_on_s"),
-        keep_off_s=_column(requests, "keep_off_s"),
-        taper_wh=_column(requests, "taper_wh"),
         discharge_max_a=np.array(discharge).reshape(count, steps) * (presence > 0.0),
-        discharge_room_wh=_column(requests, "discharge_room_wh"),
-        discharge_efficiency_ratio=_column(requests, "discharge_efficiency_ratio"),
-        discharge_price_per_kwh=_column(requests, "discharge_price_per_kwh"),
+        **columns,
     )
-
-
-def _column(requests: Sequence[ChargingRequest], name: str) -> FloatArray:
-    return np.array([getattr(r, name) for r in requests], dtype=np.float64)
 
 
 def _stay_s(grid: TimeGrid, item: ChargingRequest) -> tuple[float, float]:
@@ -360,8 +361,9 @@ def _must_by_s(grid: TimeGrid, item: ChargingRequest, stay_s: tuple[float, float
     return min(by_s, stay_s[1])
 
 
-def _presence(offsets_s: FloatArray, stay_s: tuple[float, float]) -> FloatArray:
-    inside = np.minimum(offsets_s[1:], stay_s[1]) - np.maximum(offsets_s[:-1], stay_s[0])
+def _presence(offsets_s: FloatArray, stays_s: FloatArray) -> FloatArray:
+    """Return which share of each step each vehicle is there, ``(n_evse, n_step)``."""
+    inside = np.minimum(offsets_s[1:], stays_s[:, 1:]) - np.maximum(offsets_s[:-1], stays_s[:, :1])
     return np.asarray(np.clip(inside / np.diff(offsets_s), 0.0, 1.0))
 
 

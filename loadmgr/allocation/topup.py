@@ -76,7 +76,7 @@ def _raise(
         want_a = max(before_a + lost_wh / wh_per_a[step], min_a)
         told_a = floor_one(problem, evse, min(want_a, float(most_a[step])))
         if told_a <= before_a:
-            told_a = float(next_up_a(problem, now_a[step : step + 1], evse)[0])
+            told_a = next_up_a(problem, evse, before_a)
         if told_a > most_a[step] or (told_a - before_a) * wh_per_a[step] > 2.0 * lost_wh:
             continue
         now_a[step] = told_a

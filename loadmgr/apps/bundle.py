@@ -9,7 +9,6 @@ Rules
 
 import json
 import platform
-import re
 import secrets
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from loadmgr import __version__
-from loadmgr.apps.local_control import ask_local
-from loadmgr.apps.places import beside_journal, state_folder
-from loadmgr.apps.pseudonyms import KEY_BYTES, Pseudonyms
+from loadmgr.apps.masking import masked, without_logins
+from loadmgr.apps.process.local_control import ask_local
+from loadmgr.apps.process.places import beside_journal, state_folder
+from loadmgr.apps.process.pseudonyms import KEY_BYTES, Pseudonyms
 from loadmgr.errors import LoadManagerError
 from loadmgr.site_file import check_site
 from loadmgr.store.open import open_tables
@@ -28,22 +28,7 @@ from loadmgr.store.open import open_tables
 MOST_ENTRIES = 20_000
 """So many entries of the journal's end are packed."""
 
-_SECRET = re.compile(r"(?im)^(\s*-?\s*[\w-]*(?:password|secret|token|key)\w*\s*[:=]\s*)(\S.*)$")
-_LOGIN = re.compile(r"(\w+://)[^\s/@:]+:[^\s/@]+@")
 _TOKEN_NAMES = frozenset({"id_token", "token"})
-
-
-def masked(text: str) -> str:
-    """Return a text without the secrets that a configuration may hold.
-
-    Examples
-    --------
-    >>> masked("password: hunter2")
-    'password: (masked)'
-    >>> masked("url: postgresql://me:hunter2@db/x")
-    'url: postgresql://(masked)@db/x'
-    """
-    return _LOGIN.sub(r"\1(masked)@", _SECRET.sub(r"\1(masked)", text))
 
 
 def bundle(site: Path, out: Path, *, journal: str | None, socket: Path) -> list[str]:
@@ -58,8 +43,8 @@ def bundle(site: Path, out: Path, *, journal: str | None, socket: Path) -> list[
     parts: dict[str, Callable[[], str]] = {
         "versions.txt": _versions,
         "site.yaml": lambda: masked(site.read_text(encoding="utf-8")),
-        "check.json": lambda: _checked(site),
-        "status.json": lambda: json.dumps(without_drivers(ask_local(socket, {"do": "status"}), names), indent=1),
+        "check.json": lambda: masked(_checked(site)),
+        "status.json": lambda: _status(socket, names),
     }
     if journal is not None:
         parts["journal.jsonl"] = lambda: "".join(_journal_end(journal, names))
@@ -74,6 +59,10 @@ def bundle(site: Path, out: Path, *, journal: str | None, socket: Path) -> list[
         if missing:
             archive.writestr("missing.txt", "".join(missing))
         return archive.namelist()
+
+
+def _status(socket: Path, names: Pseudonyms) -> str:
+    return without_logins(json.dumps(without_drivers(ask_local(socket, {"do": "status"}), names), indent=1))
 
 
 def without_drivers(value: Any, names: Pseudonyms) -> Any:
@@ -110,10 +99,8 @@ def _journal_end(place: str, names: Pseudonyms) -> Iterator[str]:
     try:
         for entry in tables.entries(after=max(0, tables.last_number() - MOST_ENTRIES)):
             body = without_drivers(json.loads(entry.body), names)
-            yield (
-                json.dumps({"number": entry.number, "at": entry.at.isoformat(), "kind": entry.kind, "body": body})
-                + "\n"
-            )
+            line = {"number": entry.number, "at": entry.at.isoformat(), "kind": entry.kind, "body": body}
+            yield without_logins(json.dumps(line)) + "\n"
     finally:
         tables.close()
 

@@ -20,7 +20,9 @@ from loadmgr.apps.commands import (
     demo_cli,
     deploy_cli,
     messages_cli,
+    meter_cli,
     plan_cli,
+    prices_cli,
     replay_cli,
     run_cli,
     serve_cli,
@@ -52,6 +54,7 @@ app.command("bundle")(bundle_cli.bundle)
 app.command("check")(check_cli.check)
 app.command("schema")(check_cli.schema)
 app.command("plan")(plan_cli.plan)
+app.command("prices")(prices_cli.prices)
 app.command("simulate")(simulate_cli.simulate)
 app.command("sweep")(sweep_cli.sweep)
 app.command("size")(size_cli.size)
@@ -59,6 +62,7 @@ app.add_typer(data_cli.app, name="data")
 app.command("composite")(composite_cli.composite)
 app.add_typer(station_cli.app, name="station")
 app.command("commission")(commission_cli.commission)
+app.add_typer(meter_cli.app, name="meter")
 app.command("deploy")(deploy_cli.deploy)
 app.command("messages")(messages_cli.messages)
 app.command("serve")(serve_cli.serve)

@@ -1,12 +1,16 @@
-"""Limits from outside and the rules of a site in words, for ``loadmgr check``."""
+"""Meters, limits from outside and the rules of a site in words, for ``loadmgr check``."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from loadmgr.errors import InputError
+from loadmgr.feeds.http_get import secret_text
 from loadmgr.model.compliance import Pack
+from loadmgr.model.drivers import DriverRule
 from loadmgr.model.topology import PhaseLimits
 from loadmgr.site_file import SiteFile
-from loadmgr.site_file.values import Cap, Compliance, OutsideSource
+from loadmgr.site_file.sources import HttpPrices, MeterInput, OpenAdrPlace
+from loadmgr.site_file.values import Cap, Compliance, Drivers, OutsideSource
 
 
 def rules_in_words(site_file: SiteFile) -> Iterator[str]:
@@ -15,6 +19,60 @@ def rules_in_words(site_file: SiteFile) -> Iterator[str]:
         yield _of_compliance(site_file.compliance)
     for source in site_file.external_limits:
         yield f"limit from outside: {source.id} limits {source.circuit} by {_way(source)}{_silence(source)}"
+    if site_file.prices is not None:
+        yield f"prices: {_prices_way(site_file.prices)}; where they are not known the tariff's own hold"
+    for told in site_file.battery_inputs:
+        yield f"battery {told.battery}: told and heard at {told.host}:{told.port} unit {told.unit} as {told.map.name}"
+    for how in site_file.meter_inputs:
+        yield f"meter {how.meter}: {_meter_way(how)} every {how.every_s:g} s"
+    yield from _of_drivers(site_file.drivers)
+
+
+def _of_drivers(drivers: Drivers) -> Iterator[str]:
+    for rule in drivers.rules:
+        yield f"drivers: {', '.join(rule.id_tokens)} {', '.join(_wishes(rule))}"
+    if drivers.calendar is not None:
+        yield f"drivers: departures are in {drivers.calendar}"
+    if drivers.habits:
+        yield "drivers: whoever says nothing is expected to do as before"
+
+
+def _wishes(rule: DriverRule) -> Iterator[str]:
+    if rule.leaves is not None:
+        yield f"leave at {rule.leaves:%H:%M}"
+    if rule.stay_s is not None:
+        yield f"stay {rule.stay_s / 3600:g} h"
+    if rule.need is not None:
+        yield f"want {rule.need.wanted_wh / 1000:g} kWh"
+    if rule.need is not None and rule.need.must_wh:
+        yield f"{rule.need.must_wh / 1000:g} kWh of it first"
+    if rule.priority is not None:
+        yield f"have priority {rule.priority}"
+    if rule.vehicle is not None and rule.vehicle.phases is not None:
+        yield f"use {rule.vehicle.phases} phase{'s' if rule.vehicle.phases > 1 else ''}"
+    if rule.vehicle is not None and rule.vehicle.max_a is not None:
+        yield f"take at most {rule.vehicle.max_a:g} A"
+
+
+def secrets_not_here(site_file: SiteFile) -> Iterator[str]:
+    """Yield a line for each secret that the site file names and that this process would not find."""
+    secrets = [each.http.secret for each in site_file.meter_inputs if each.http is not None]
+    secrets += [each.http.place.secret for each in site_file.external_limits if each.http is not None]
+    secrets += [each.openadr.place.secret for each in site_file.external_limits if each.openadr is not None]
+    secrets += [] if site_file.prices is None else [site_file.prices.secret]
+    for secret in secrets:
+        if secret is not None:
+            try:
+                secret_text(secret)
+            except InputError as fault:
+                yield f"not here: {fault}"
+
+
+def _prices_way(where: HttpPrices | OpenAdrPlace) -> str:
+    if isinstance(where, OpenAdrPlace):
+        return f"of the OpenADR program {where.program} of {where.url}"
+    zone = f" for {where.zone or where.preset.zone}" if "{zone}" in where.preset.url else ""
+    return f"{where.preset.name}{zone}"
 
 
 def _of_compliance(rules: Compliance) -> str:
@@ -29,6 +87,12 @@ def _of_compliance(rules: Compliance) -> str:
 
 
 def _way(source: OutsideSource) -> str:
+    if source.http is not None:
+        return f"the address {source.http.place.url}"
+    if source.openadr is not None:
+        return f"the OpenADR program {source.openadr.place.program} of {source.openadr.place.url}"
+    if source.mqtt is not None:
+        return f"the topic {source.mqtt.topic}"
     if source.relay is None:
         return f"the file {_name(source.file)}"
     relay = source.relay
@@ -36,6 +100,18 @@ def _way(source: OutsideSource) -> str:
         f"the command `{relay.command}`" if relay.command is not None else f"the value file {_name(relay.value_file)}"
     )
     return f"{where}: {_cap(relay.limit, vehicles_only=source.vehicles_only)} while it reads {relay.active}"
+
+
+def _meter_way(how: MeterInput) -> str:
+    if how.topic is not None:
+        return f"heard on the topic {how.topic}, expected"
+    if how.http is not None:
+        return f"read from {how.http.url}"
+    if how.modbus is None:
+        return "told"
+    about = how.modbus.map
+    tried = "" if about.verified else " (a map that was never tried on the device: compare `loadmgr meter read`)"
+    return f"read from {how.modbus.host}:{how.modbus.port} unit {how.modbus.unit} as {about.name}{tried}"
 
 
 def _name(path: Path | None) -> str:

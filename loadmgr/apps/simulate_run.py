@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from loadmgr.errors import InputError
 from loadmgr.model.tariff import Tariff
+from loadmgr.sim.bad_rows import BadRows
 from loadmgr.sim.cluster import cluster_executor
 from loadmgr.sim.run import Simulation, SimulationOptions, run_plan
-from loadmgr.sim.session_table import SessionTable, read_sessions, read_table
+from loadmgr.sim.session_table import SessionTable, load_table
 from loadmgr.sim.slots import SlotOptions
 from loadmgr.sim.sweep import drawn_sessions, span_of
 from loadmgr.sim.world_plan import WorldPlan, plan_world
@@ -39,7 +40,7 @@ def question(
     start: datetime | date | None,
     until: datetime | date | None,
     seed: int,
-    skip_bad_rows: bool,
+    on_bad_rows: BadRows = BadRows.STOP,
 ) -> Question:
     """Return the world that a command asks about.
 
@@ -49,8 +50,8 @@ def question(
         Session table; ``None`` takes the one of the site file's ``demo`` section.
     start, until : datetime or date, optional
         A date is midnight at the site. ``None`` is the midnight before the first arrival and after the last departure.
-    skip_bad_rows : bool
-        Whether bad rows of the table are left out rather than refused.
+    on_bad_rows : BadRows
+        What to do with bad rows of the table; times without a zone are mended with the site's.
 
     Raises
     ------
@@ -60,8 +61,8 @@ def question(
     path = sessions or (None if site_file.demo is None else site_file.demo.sessions)
     if path is None:
         raise InputError(f"{site_file.site.name} names no sessions of its own: give a table with --sessions")
-    evses = tuple(site_file.site.evse_by_id)
-    table = read_table(path, evses=evses) if skip_bad_rows else SessionTable(sessions=read_sessions(path, evses=evses))
+    site = site_file.site
+    table = load_table(path, evses=tuple(site.evse_by_id), on_bad_rows=on_bad_rows, time_zone=site.time_zone)
     if not table.sessions:
         raise InputError(f"{path}: there is no session in the table")
     zone = ZoneInfo(site_file.site.time_zone)

@@ -43,7 +43,8 @@ def compare(tables: Tables, what_if: Path, *, since: datetime | None, until: dat
     other = load_site(find_site(str(what_if)))
     codec = Codec()
     views = [read_entry(entry, codec) for entry in tables.of_kind("Session", start=since, end=until)]
-    ended = [v for v in views if isinstance(v, SessionView) and v.ended is not None and v.delivered_wh >= LEAST_WH]
+    last = {(v.evse, v.transaction): v for v in views if isinstance(v, SessionView)}  # some are told again, with more
+    ended = [v for v in last.values() if v.ended is not None and v.delivered_wh >= LEAST_WH]
     if not ended:
         raise InputError("no session that took anything ended in this part of the journal: nothing to compare")
     start = _last_start(tables, codec)

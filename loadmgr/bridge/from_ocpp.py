@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from loadmgr.bridge.foreign import foreign_profiles
-from loadmgr.bridge.meter_values import Sampled, number, register_at, sampled, timestamp
+from loadmgr.bridge.meter_values import Sampled, register_at, sampled
+from loadmgr.bridge.v2x import phase_evses, setpoint_evses
 from loadmgr.control.command import ClearProfile, Command, ReadBack, ReadCapabilities, ReadForeign, SetAvailability
 from loadmgr.control.observation import (
     CommandAnswered,
@@ -31,6 +32,9 @@ from loadmgr.control.observation import (
 )
 from loadmgr.model.ids import StationId, TransactionId
 from loadmgr.model.profile import ChargingSchedule, OcppVersion, RateUnit, SchedulePeriod
+from ocpp_link.capabilities import read_answer
+from ocpp_link.numbers import as_number
+from ocpp_link.timestamps import as_time
 
 Payload = Mapping[str, Any]
 
@@ -96,7 +100,7 @@ def observations(
             return _stopped_16(payload, station, at)
         case "MeterValues":
             evse = payload.get("connectorId" if version is OcppVersion.V16 else "evseId", 0)
-            found = sampled(payload.get("meterValue"))
+            found = sampled(payload.get("meterValue"), received_at=at)
             named = _transaction_id(payload.get("transactionId"))
             return tuple(_readings(found, station, at, number_of=_whole(evse) or 0, transaction=named))
         case "TransactionEvent":
@@ -145,7 +149,7 @@ def _ended(command: Command, outcome: Outcome, reason: str, at: datetime) -> Com
 
 
 def _whole(value: object) -> int | None:
-    found = number(value)
+    found = as_number(value)
     return int(found) if found is not None else None
 
 
@@ -205,8 +209,8 @@ def _started_16(payload: Payload, station: StationId, at: datetime, transaction:
             number=_whole(payload.get("connectorId")),
             transaction=named,
             id_token=payload.get("idTag"),
-            meter_wh=number(payload.get("meterStart")),
-            started_at=timestamp(payload.get("timestamp")),
+            meter_wh=as_number(payload.get("meterStart")),
+            started_at=as_time(payload.get("timestamp")),
         ),
     )
 
@@ -218,8 +222,8 @@ def _stopped_16(payload: Payload, station: StationId, at: datetime) -> tuple[Obs
             station=station,
             number=None,
             transaction=_transaction_id(payload.get("transactionId")),
-            meter_wh=number(payload.get("meterStop")),
-            ended_at=timestamp(payload.get("timestamp")),
+            meter_wh=as_number(payload.get("meterStop")),
+            ended_at=as_time(payload.get("timestamp")),
             reason=payload.get("reason"),
         ),
     )
@@ -246,6 +250,9 @@ def _readings(
             energy_wh=sample.total_energy_wh,
             state_of_charge_ratio=sample.state_of_charge_ratio,
             offered_a=sample.offered_a,
+            export_currents_a=sample.export_currents_a,
+            export_w=sample.export_w,
+            exported_wh=sample.exported_wh,
             measured_at=sample.measured_at,
             live=live and sample.live and position == len(found) - 1,
         )
@@ -261,8 +268,8 @@ def _transaction_event(payload: Payload, station: StationId, at: datetime) -> tu
     live = not payload.get("offline", False)
     token = payload.get("idToken")
     token_text = token.get("idToken") if isinstance(token, Mapping) else None
-    found = sampled(payload.get("meterValue"))
-    when = timestamp(payload.get("timestamp"))
+    found = sampled(payload.get("meterValue"), received_at=at)
+    when = as_time(payload.get("timestamp"))
     readings = tuple(_readings(found, station, at, number_of=where or 0, transaction=named, live=live))
     if payload.get("eventType") == "Ended":
         ended = TransactionEnded(
@@ -305,11 +312,11 @@ def _needs(payload: Payload, station: StationId, at: datetime) -> tuple[Observat
             at=at,
             station=station,
             number=evse,
-            departure=timestamp(needs.get("departureTime")),
-            energy_wh=number(asked.get("energyAmount")),
-            min_a=number(asked.get("evMinCurrent")) if isinstance(ac, Mapping) else None,
-            max_a=number(asked.get("evMaxCurrent")) if isinstance(ac, Mapping) else None,
-            max_w=number(asked.get("evMaxPower")),
+            departure=as_time(needs.get("departureTime")),
+            energy_wh=as_number(asked.get("energyAmount")),
+            min_a=as_number(asked.get("evMinCurrent")) if isinstance(ac, Mapping) else None,
+            max_a=as_number(asked.get("evMaxCurrent")) if isinstance(ac, Mapping) else None,
+            max_w=as_number(asked.get("evMaxPower")),
         ),
     )
 
@@ -323,62 +330,33 @@ def _composite(payload: Payload, version: OcppVersion) -> ChargingSchedule | Non
     periods = []
     listed = raw.get("chargingSchedulePeriod")
     for period in listed if isinstance(listed, list) else ():
-        start, limit = (number(period.get("startPeriod")), number(period.get("limit"))) if period else (None, None)
+        start, limit = (
+            (as_number(period.get("startPeriod")), as_number(period.get("limit"))) if period else (None, None)
+        )
         if start is not None and limit is not None:
             periods.append(SchedulePeriod(start_s=int(start), limit=limit, phases=_whole(period.get("numberPhases"))))
     if unit is None or not periods or min(p.limit or 0.0 for p in periods) < 0.0:
         return None
     start_text = raw.get("scheduleStart") or raw.get("startSchedule") or payload.get("scheduleStart")
     return ChargingSchedule(
-        unit=unit, periods=tuple(periods), start=timestamp(start_text), duration_s=_whole(raw.get("duration"))
+        unit=unit, periods=tuple(periods), start=as_time(start_text), duration_s=_whole(raw.get("duration"))
     )
 
 
 def _capabilities(
     command: ReadCapabilities, payload: Payload, version: OcppVersion, at: datetime
 ) -> StationCapabilities:
-    values = _values_16(payload) if version is OcppVersion.V16 else _values_2x(payload)
-    units = frozenset(
-        _UNITS[word] for word in (w.strip(" '\"").lower() for w in values.get("units", "").split(",")) if word in _UNITS
-    )
+    said = read_answer(version.value, payload)
+    fixed, choosing = phase_evses(payload)
     return StationCapabilities(
         at=at,
         station=command.station,
-        max_stack_level=_whole(values.get("stack")),
-        rate_units=units or None,
-        max_periods=_whole(values.get("periods")),
-        max_profiles=_whole(values.get("profiles")),
+        max_stack_level=said.max_stack_level,
+        rate_units=None if said.rate_units is None else frozenset(RateUnit(unit) for unit in said.rate_units),
+        max_periods=said.max_periods,
+        max_profiles=said.max_profiles,
+        switches_phases=None if said.phase_switching is None else said.phase_switching == "live",
+        setpoint_evses=setpoint_evses(payload) if version is OcppVersion.V21 else (),
+        fixed_phase_evses=fixed,
+        choosing_evses=choosing,
     )
-
-
-_KEYS_16 = {
-    "chargeprofilemaxstacklevel": "stack",
-    "chargingscheduleallowedchargingrateunit": "units",
-    "chargingschedulemaxperiods": "periods",
-    "maxchargingprofilesinstalled": "profiles",
-}
-_VARIABLES_2X = {
-    "profilestacklevel": "stack",
-    "rateunit": "units",
-    "periodsperschedule": "periods",
-    "entries": "profiles",
-}
-
-
-def _values_16(payload: Payload) -> dict[str, str]:
-    out = {}
-    for item in payload.get("configurationKey") or ():
-        name = _KEYS_16.get(str(item.get("key", "")).lower())  # quirk 10: key names in any case
-        if name is not None and item.get("value") is not None:
-            out[name] = str(item["value"])
-    return out
-
-
-def _values_2x(payload: Payload) -> dict[str, str]:
-    out = {}
-    for item in payload.get("getVariableResult") or ():
-        variable = item.get("variable")
-        name = _VARIABLES_2X.get(str(variable.get("name", "")).lower()) if isinstance(variable, Mapping) else None
-        if name is not None and item.get("attributeStatus") == "Accepted" and item.get("attributeValue") is not None:
-            out[name] = str(item["attributeValue"])
-    return out

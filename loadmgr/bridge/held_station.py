@@ -108,6 +108,15 @@ class HeldStation:
         """EVSE and profile on the wire, as the CSMS installed them."""
         return tuple((each.evse_id, profile_to_json(each.profile, self.version)) for each in self._store.profiles)
 
+    @property
+    def ids(self) -> frozenset[int]:
+        """The ids of the profiles."""
+        return frozenset(int(each.profile.profile_id) for each in self._store.profiles)
+
+    def copy(self, now: datetime) -> "HeldStation":
+        """Return another that holds the same, to try on it what would become of this one."""
+        return HeldStation(self.station, self.site, version=self.version, now=now, kept=self.text)
+
     # What the CSMS asks; each raises InputError on a payload that cannot be read.
 
     def set_profile(self, payload: Payload, now: datetime) -> Payload | CallFault:

@@ -1,5 +1,6 @@
 """From commands to messages of a station's version: an action and its payload as it goes on the wire."""
 
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from loadmgr.bridge.profile_json import PURPOSE_WORDS, profile_to_json
@@ -43,7 +44,7 @@ def request(command: Command, *, version: OcppVersion) -> Message:
                 "chargingRateUnit": command.unit.value,
             }
         case ReadCapabilities():
-            return question(version.value)
+            return question(version.value, v2x_evses=command.v2x_evses, phase_evses=command.phase_evses)
         case ReadForeign():
             return "GetChargingProfiles", _foreign(command, version)
         case TriggerReading():
@@ -55,6 +56,21 @@ def request(command: Command, *, version: OcppVersion) -> Message:
             return "ChangeAvailability", _availability(command, version)
         case _:
             assert_never(command)
+
+
+def without_transaction(payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a SetChargingProfile that does not name its transaction; ``None`` where it never did.
+
+    Examples
+    --------
+    >>> without_transaction({"connectorId": 1, "csChargingProfiles": {"transactionId": 7, "stackLevel": 0}})
+    {'connectorId': 1, 'csChargingProfiles': {'stackLevel': 0}}
+    """
+    for key in ("csChargingProfiles", "chargingProfile"):
+        profile = payload.get(key)
+        if isinstance(profile, Mapping) and "transactionId" in profile:
+            return {**payload, key: {name: value for name, value in profile.items() if name != "transactionId"}}
+    return None
 
 
 def _set(command: SetProfile, version: OcppVersion) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def traits_of(profile: StationProfile, *, station: StationId, at: datetime) -> S
         change_availability=profile.change_availability,
         keeps_durations=profile.keeps_durations,
         whole_limits=profile.integer_limit,
+        max_profiles=profile.max_profiles,
+        switches_phases=None if profile.phase_switching is None else profile.phase_switching == "live",
     )
 
 

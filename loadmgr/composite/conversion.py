@@ -12,6 +12,7 @@ Rules
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from loadmgr.model.profile import RateUnit
 
@@ -76,6 +77,7 @@ class Conversion:
         return -size if key < 0 else size
 
 
+@lru_cache(maxsize=256)
 def conversion(*, voltage_v: float, direct_current: bool, dc_phases: bool, silent: bool) -> Conversion:
     """Return the conversion of a station.
 

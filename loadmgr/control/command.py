@@ -63,10 +63,15 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadCapabilities:
-    """Ask what the station can do in smart charging."""
+    """Ask what the station can do in smart charging.
+
+    And of some EVSEs whether they follow setpoints (2.1), and of some whether they can choose a phase (2.x).
+    """
 
     id: int
     station: StationId
+    v2x_evses: tuple[int, ...] = ()
+    phase_evses: tuple[int, ...] = ()
     urgency: Urgency = Urgency.ORDINARY
     reason: str = ""
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loadmgr.control.alarm import Alarm
+from loadmgr.control.battery_facts import BatteryView, SetBatteryPower
 from loadmgr.control.command import Command
 from loadmgr.control.observation import EvseState, VehicleKnown
-from loadmgr.control.outside import OverrideSet
-from loadmgr.control.told import Evidence
+from loadmgr.control.outside.outside import OverrideSet
+from loadmgr.control.outside.told import Evidence
 from loadmgr.model.ids import CircuitId, EvseId, StationId, TransactionId
 from loadmgr.model.topology import PhaseAmps, PhaseLimits
 
@@ -21,6 +22,16 @@ class Standing(enum.StrEnum):
     SETTING_UP = "setting up"
     OBEYING = "obeying"
     DISOBEYING = "disobeying"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningSession:
+    """Whose session runs where, and since when."""
+
+    evse: EvseId
+    transaction: TransactionId
+    id_token: str | None
+    started: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,10 @@ class EvseView:
         Why it gets what it gets, in plain words.
     plan : tuple of (datetime, float)
         Current [A per phase] from each instant on.
+    discharge_a : float
+        What its vehicle is to feed back now [A per phase].
+    export_a : (L1, L2, L3)
+        What was last measured that it feeds back [A].
     known : VehicleKnown, optional
         What was found out about its session, for a controller that goes on with it.
     override : OverrideSet, optional
@@ -92,6 +107,8 @@ class EvseView:
     phases: int | None
     reason: str
     plan: tuple[tuple[datetime, float], ...]
+    discharge_a: float = 0.0
+    export_a: PhaseAmps = (0.0, 0.0, 0.0)
     known: VehicleKnown | None = None
     override: OverrideSet | None = None
 
@@ -212,6 +229,7 @@ class SiteView:
     alarms: tuple[Alarm, ...]
     stations: tuple[StationView, ...] = ()
     limits: tuple[OutsideView, ...] = ()
+    batteries: tuple[BatteryView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,9 +247,11 @@ class Decision:
     planned : str, optional
         Why a new plan was made; ``None`` where the plan in force was kept.
     ended : tuple of SessionView
-        Sessions that ended since the last decision.
+        Sessions that ended since the last decision; one that is told again, with more, counts as told last.
     evidence : tuple of Evidence
         Limits from outside that came, were seen to be obeyed, or ended since the last decision.
+    batteries : tuple of SetBatteryPower
+        What batteries are to be told.
     """
 
     at: datetime
@@ -241,3 +261,4 @@ class Decision:
     planned: str | None
     ended: tuple[SessionView, ...]
     evidence: tuple[Evidence, ...] = ()
+    batteries: tuple[SetBatteryPower, ...] = ()

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from loadmgr.control.escalation import escalation_due
-from loadmgr.control.failsafe import quiet_until
-from loadmgr.control.others import cap_of_others
-from loadmgr.control.plan import Plan
-from loadmgr.control.reconcile import renewal_at
+from loadmgr.control.outside.others import cap_of_others
+from loadmgr.control.planning.battery import tell_again_at
+from loadmgr.control.planning.plan import Plan
+from loadmgr.control.safety.escalation import escalation_due
+from loadmgr.control.safety.failsafe import quiet_until
+from loadmgr.control.sending.reconcile import renewal_at
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import SiteState
 
@@ -30,6 +31,7 @@ def _instants(state: SiteState, plan: Plan | None, settings: ControlSettings, no
         yield plan.made_at + timedelta(seconds=settings.replan_s)
         yield plan.first_step_ends
     yield from _of_stations(state)
+    yield from tell_again_at(state)
     yield from _of_evses(state, settings, now)
     for limit in state.limits.values():
         if limit.until is not None:

@@ -17,18 +17,27 @@ from datetime import datetime
 from typing import Any, get_type_hints
 
 from loadmgr.composite.snapshot import InstalledProfile
-from loadmgr.control.circuits import Limits
+from loadmgr.control.battery_record import BatteryRecord
 from loadmgr.control.command import Command, ReadCapabilities, SetProfile
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision
-from loadmgr.control.holding import FailSafeStage
 from loadmgr.control.observation import CommandAnswered, Observation, Outcome, StationDisconnected
-from loadmgr.control.pending import Pending, Purpose
-from loadmgr.control.plan import Plan
+from loadmgr.control.planning.plan import Plan
+from loadmgr.control.safety.assumption import w_per_a_at_worst
+from loadmgr.control.safety.circuits import Limits
+from loadmgr.control.safety.holding import FailSafeStage
+from loadmgr.control.sending.form import moved_station, take_own_form
+from loadmgr.control.sending.pending import Pending, Purpose
 from loadmgr.control.settings import ControlSettings
-from loadmgr.control.state import ENDED_REMEMBERED, EvseRecord, SiteState, StationRecord
+from loadmgr.control.state import (
+    ENDED_REMEMBERED,
+    TAIL_REMEMBERED,
+    EvseRecord,
+    SiteState,
+    StationRecord,
+)
 from loadmgr.model.ids import CircuitId, EvseId
-from loadmgr.model.profile import ProfilePurpose
+from loadmgr.model.profile import ProfilePurpose, RateUnit
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Site
 
@@ -39,14 +48,18 @@ CONTROLLER: dict[str, Any] = {
     "_plan": Plan | None,
     "_next_id": int,
     "_targets": dict[EvseId, float],
+    "_discharges": dict[EvseId, float],
     "_decided_at": datetime | None,
     "_due": datetime | None,
     "_planned_limits": dict[CircuitId, Limits],
 }
 """What a controller knows beside its state, with types."""
 
-DERIVED = frozenset({"_settings", "_allocator", "_state", "_situation"})
+DERIVED = frozenset({"_settings", "_allocator", "_state", "_situation", "_viewed", "_heard"})
 """What a controller finds anew: a solver that starts cold gives the same answer, and every decision looks first."""
+
+MOST_REMEMBERED_S = 4 * 3600.0
+"""What a battery was told longer ago than its watchdog can last does not matter any more [s]."""
 
 LOST_BECAUSE = "the controller was restarted"
 
@@ -94,8 +107,12 @@ def restored(
     for name in state_types():
         if name in memory.state:
             setattr(state, name, memory.state[name])
+    if (state.habits is not None) != controller._settings.habits:
+        state.habits = {} if controller._settings.habits else None
     for station in state.stations.values():
         station.ended = type(station.ended)(station.ended, maxlen=ENDED_REMEMBERED)
+    for record in state.evses.values():
+        record.tail = type(record.tail)(record.tail, maxlen=TAIL_REMEMBERED)
     for name in CONTROLLER:
         if name in memory.controller:
             setattr(controller, name, memory.controller[name])
@@ -157,6 +174,9 @@ def enact(controller: SiteController, decision: Decision, pending: tuple[Pending
         state.pending[each.command.id] = each
         controller._next_id = max(controller._next_id, each.command.id + 1)
         _note(state, each)
+    for told in decision.batteries:
+        record = state.batteries.setdefault(told.battery, BatteryRecord())
+        record.tell(told.power_w, now=decision.at, keep_s=MOST_REMEMBERED_S)
     controller._decided_at, controller._due = decision.at, decision.next_due
 
 
@@ -177,6 +197,17 @@ def _note(state: SiteState, pending: Pending) -> None:
         record.changed_at = pending.sent_at
         if command.profile.purpose is ProfilePurpose.TX:
             record.writes.append(pending.sent_at)
+            record.discharge_a = _discharge_a(state, record, command)
+            phases = command.profile.schedules[0].periods[0].phases
+            if phases is not None:
+                record.phases_lease, record.phases_seen = phases, (0,) if phases == 1 else None
+
+
+def _discharge_a(state: SiteState, record: EvseRecord, command: SetProfile) -> float:
+    """Return what a lease asks an EVSE to feed back [A per phase]."""
+    schedule = command.profile.schedules[0]
+    setpoint = schedule.periods[0].setpoint or 0.0
+    return max(0.0, -setpoint) / (1.0 if schedule.unit is RateUnit.A else w_per_a_at_worst(state, record))
 
 
 def moved(
@@ -191,18 +222,23 @@ def moved(
     memory = remember(controller)
     state, old = new._state, controller._state
     for name in state_types():
-        if name not in ("evses", "stations", "meters", "buildings", "limits", "pending"):
+        if name not in ("evses", "stations", "meters", "buildings", "limits", "pending", "batteries"):
             setattr(state, name, memory.state[name])
     new._next_id, new._decided_at = controller._next_id, None
     state.stirred = True
     state.triggers = [*state.triggers, "the site file changed"]
-    state.stations = {s.id: _station_of(old, state.stations[s.id]) for s in site.stations}
+    state.stations = {s.id: _station_of(old, state.stations[s.id], site) for s in site.stations}
     anew = (site.failsafe, site.timing, site.voltage_v) != (old.site.failsafe, old.site.timing, old.site.voltage_v)
     state.evses = {e.id: _evse_of(old, state.evses[e.id], anew=anew) for e in site.evses}
+    for evse in site.evses:
+        before, station = old.stations.get(evse.station), site.station_by_id[evse.station]
+        if before is not None and before.station.limit_by is not station.limit_by:
+            take_own_form(state.evses[evse.id], station)
     meters, circuits = {m.id for m in site.meters}, {c.id for c in site.circuits}
     state.meters = {m: r for m, r in old.meters.items() if m in meters}
     loads = {(c.id, load.id) for c in site.circuits for load in c.side_loads}
     state.buildings = {k: b for k, b in old.buildings.items() if k in loads}
+    state.batteries = {b.id: old.batteries[b.id] for b in site.batteries if b.link and b.id in old.batteries}
     state.limits = {k: limit for k, limit in old.limits.items() if k[0] in circuits}
     state.pending = {
         i: p for i, p in old.pending.items() if p.station in state.stations and p.evse in (None, *state.evses)
@@ -210,9 +246,9 @@ def moved(
     return new
 
 
-def _station_of(old: SiteState, fresh: StationRecord) -> StationRecord:
-    known = old.stations.get(fresh.station.id)
-    return fresh if known is None else replace(known, station=fresh.station)
+def _station_of(old: SiteState, fresh: StationRecord, site: Site) -> StationRecord:
+    known, station = old.stations.get(fresh.station.id), fresh.station
+    return fresh if known is None else moved_station(known, station, site.evses_of(station.id))
 
 
 def _evse_of(old: SiteState, fresh: EvseRecord, *, anew: bool) -> EvseRecord:

@@ -13,15 +13,18 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from loadmgr.control.battery_facts import BatteryReading as BatteryReading
+from loadmgr.control.feedback.capabilities import StationCapabilities as StationCapabilities
 from loadmgr.control.handed_over import ProfilesReported as ProfilesReported
 from loadmgr.control.handed_over import VehicleKnown as VehicleKnown
-from loadmgr.control.outside import LimitChanged as LimitChanged
-from loadmgr.control.outside import OverrideSet as OverrideSet
+from loadmgr.control.outside.outside import LimitChanged as LimitChanged
+from loadmgr.control.outside.outside import OverrideSet as OverrideSet
+from loadmgr.control.outside.outside import SourceTrouble as SourceTrouble
 from loadmgr.control.traits import StationTraits as StationTraits
 from loadmgr.model.ids import EvseId, MeterId, StationId, TransactionId
-from loadmgr.model.profile import ChargingProfile, ChargingSchedule, OcppVersion, RateUnit
+from loadmgr.model.profile import ChargingProfile, ChargingSchedule, OcppVersion
 from loadmgr.model.series import StepFunction
-from loadmgr.model.session import EnergyNeed, VehicleLimits
+from loadmgr.model.session import DischargeTerms, EnergyNeed, VehicleLimits
 from loadmgr.model.topology import PhaseAmps
 from loadmgr.model.units import require_utc
 
@@ -84,31 +87,6 @@ class StationBooted:
     model: str = ""
     firmware: str | None = None
     reason: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "at", require_utc(self.at, name="at"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationCapabilities:
-    """What a station reports about its smart charging; ``None`` where it says nothing.
-
-    Parameters
-    ----------
-    max_stack_level : int, optional
-        Highest stack level that it takes.
-    rate_units : frozenset of RateUnit, optional
-        Units that it takes in a schedule.
-    max_periods, max_profiles : int, optional
-        Periods in one schedule, and profiles in all.
-    """
-
-    at: datetime
-    station: StationId
-    max_stack_level: int | None = None
-    rate_units: frozenset[RateUnit] | None = None
-    max_periods: int | None = None
-    max_profiles: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))
@@ -194,6 +172,10 @@ class EvseReading:
         State of charge of the vehicle, 0 to 1.
     offered_a : float, optional
         What the station says that it offers [A].
+    export_currents_a : (L1, L2, L3), optional
+        Current that is fed back [A] on the station's own phases, above 0.
+    export_w, exported_wh : float, optional
+        Power that is fed back [W], above 0, and its register [Wh].
     measured_at : datetime, optional
         When it was measured by the station's own clock.
     live : bool
@@ -210,6 +192,9 @@ class EvseReading:
     energy_wh: float | None = None
     state_of_charge_ratio: float | None = None
     offered_a: float | None = None
+    export_currents_a: tuple[float | None, float | None, float | None] | None = None
+    export_w: float | None = None
+    exported_wh: float | None = None
     measured_at: datetime | None = None
     live: bool = True
 
@@ -239,6 +224,8 @@ class SessionDeclared:
         The session it is about; ``None`` is the one that is plugged in, or else the next one.
     need : EnergyNeed, optional
         Energy counted from the start of the session.
+    discharge : DischargeTerms, optional
+        What the vehicle may feed back; terms of 0 A take earlier ones back.
     source : str
         Who said it, such as ``driver``, ``vehicle``, ``calendar``.
     """
@@ -250,6 +237,7 @@ class SessionDeclared:
     need: EnergyNeed | None = None
     priority: int | None = None
     vehicle: VehicleLimits | None = None
+    discharge: DischargeTerms | None = None
     source: str = "driver"
 
     def __post_init__(self) -> None:
@@ -382,5 +370,7 @@ Observation = (
     | ForeignProfiles
     | ProfilesReported
     | VehicleKnown
+    | SourceTrouble
+    | BatteryReading
 )
 """Every fact that a controller can be told."""

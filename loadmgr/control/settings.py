@@ -44,10 +44,18 @@ class ControlSettings:
     tx_writes_per_day, maximum_writes_per_day : int
         Budgets of transaction profiles per EVSE and day, and of station maxima per station and day, which changes that
         safety does not ask for keep to.
+    habits : bool
+        Whoever says nothing is expected to stay, and to want, as the same driver did before, or others at such a time.
     longest_delay_s : int
         Starts are delayed by up to so long, at random [s]; 0 is without.
     peak_hours : tuple of PeakHours
         Hours in which nobody charges who said nothing of when it leaves, or what it needs.
+    lease_periods : int
+        A lease has at most so many periods: it goes down by itself where the plan does. 1 sends every change live.
+    fits_tails : bool
+        A plan begins sooner by what a vehicle's measured tail takes longer.
+    relief_first : bool
+        What exceeds a limit is lowered before a plan is made. A journal that does not say so was written without.
     stagger_s : int
         After a blackout one EVSE starts so long after the other [s].
     allocation : AllocationOptions
@@ -78,9 +86,13 @@ class ControlSettings:
     quarantine_s: int = 1800
     tx_writes_per_day: int = 40
     maximum_writes_per_day: int = 10
+    habits: bool = False
     longest_delay_s: int = 0
     peak_hours: tuple[PeakHours, ...] = ()
     stagger_s: int = 5
+    lease_periods: int = field(default=6, metadata={"unsaid": 1})
+    fits_tails: bool = field(default=True, metadata={"unsaid": False})
+    relief_first: bool = field(default=True, metadata={"unsaid": False})
     allocation: AllocationOptions = field(default_factory=lambda: AllocationOptions(milp_evses=0))
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the controller knows: plain records, changed by ``control.fold`` and read by everybody else.
+"""What the controller knows: plain records, changed by ``control.feedback.fold`` and read by everybody else.
 
 Rules
 -----
@@ -10,30 +10,37 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.alarm import AlarmBook
-from loadmgr.control.building import BuildingEstimate
-from loadmgr.control.clock_estimate import ClockEstimate
-from loadmgr.control.energy import Ledger
-from loadmgr.control.holding import Holding
-from loadmgr.control.obedience import Obedience
+from loadmgr.control.battery_record import BatteryRecord
+from loadmgr.control.feedback.building import BuildingEstimate
+from loadmgr.control.feedback.clock_estimate import ClockEstimate
+from loadmgr.control.feedback.energy import Ledger
+from loadmgr.control.feedback.obedience import Obedience
+from loadmgr.control.feedback.peaks import PeakMemory
+from loadmgr.control.feedback.stay import Stay
 from loadmgr.control.observation import EvseState, LimitChanged, SessionDeclared, StationBooted, StationCapabilities
-from loadmgr.control.outside import Override
-from loadmgr.control.peaks import PeakMemory
-from loadmgr.control.pending import Pending
-from loadmgr.control.rung import Escalation, LeaseForm
-from loadmgr.control.told import Evidence
+from loadmgr.control.outside.outside import Override
+from loadmgr.control.outside.told import Evidence
+from loadmgr.control.safety.holding import Holding
+from loadmgr.control.safety.rung import Escalation, LeaseForm, own_form
+from loadmgr.control.safety.windows import Window
+from loadmgr.control.sending.pending import Pending
 from loadmgr.control.traits import StationTraits
-from loadmgr.control.windows import Window
-from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
+from loadmgr.model.ids import CircuitId, EvseId, MeterId, ProfileId, StationId, TransactionId
 from loadmgr.model.profile import OcppVersion, ProfilePurpose
+from loadmgr.model.proof import on_firmware
 from loadmgr.model.series import StepFunction
-from loadmgr.model.session import EnergyNeed, VehicleLimits
+from loadmgr.model.session import DischargeTerms, EnergyNeed, VehicleLimits
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Evse, PhaseAmps, Site, Station
 
 ENDED_REMEMBERED = 64
 """Transactions of a station that are remembered as over, so that late and repeated messages do not revive them."""
+
+TAIL_REMEMBERED = 24
+"""Readings of a vehicle's tail that its line is fitted to: the last kilowatt-hour or so, if they are kept apart."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +49,14 @@ class Charging:
 
     Parameters
     ----------
+    source : str
+        Who is nearest to the driver of those who said anything.
+    said_by : dict
+        Who said what of it: ``departure``, ``need``, ``priority``, ``vehicle``, ``discharge``.
     pressed_by : tuple of str
         Circuits and cabinets that kept it from more at some time.
+    spare_s : float, optional
+        For how long it could still pause, when it was last planned [s]; ``None`` where no promise hangs on it.
     """
 
     transaction: TransactionId
@@ -54,8 +67,11 @@ class Charging:
     need: EnergyNeed | None = None
     priority: int = 0
     vehicle: VehicleLimits = field(default_factory=VehicleLimits)
+    discharge: DischargeTerms | None = None
     source: str = "default"
+    said_by: dict[str, str] = field(default_factory=dict)
     pressed_by: tuple[str, ...] = ()
+    spare_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +84,21 @@ class EndedSession:
 
 
 @dataclass(slots=True, kw_only=True)
+class LateSession:
+    """A session of which something may still be told: it began without a link, or its end was not said.
+
+    Parameters
+    ----------
+    ended : datetime, optional
+        When it was found to be over.
+    """
+
+    evse: EvseId
+    charging: Charging
+    ended: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class Draw:
     """What an EVSE was last seen to draw.
 
@@ -77,12 +108,15 @@ class Draw:
         On the grid's phases [A].
     peak_a : float
         The highest of them [A].
+    export_a : (L1, L2, L3)
+        What it fed back instead [A].
     """
 
     at: datetime
     current_a: PhaseAmps
     peak_a: float
     power_w: float | None = None
+    export_a: PhaseAmps = (0.0, 0.0, 0.0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,12 +139,20 @@ class EvseRecord:
         Positions in ``evse.phases`` on which the vehicle was seen to draw; ``None`` until two readings agree.
     phases_hint : tuple of int, optional
         What the last reading showed.
+    phases_lease, phases_wanted : int, optional
+        On how many phases its leases say that it charges, and on how many they are to say soon.
+    phases_switched_at : datetime, optional
+        When that last changed.
+    phases_refused : bool
+        It drew on a phase that it was to leave.
     telling_readings : int
         Readings of this session that showed it drawing, up to the few that tell what the vehicle is.
     accepts_a : float, optional
         The most that the vehicle was seen to take when more was offered [A]; ``None`` when it took all.
     accepts_since : datetime, optional
         Since when it has taken about that.
+    tail : deque of (Wh, A)
+        What it took of more, by the energy delivered, as long as that goes down.
     low_readings : int
         Readings in a row that showed less than was offered.
     changed_at : datetime, optional
@@ -128,10 +170,18 @@ class EvseRecord:
         How far its disobedience was answered.
     form : LeaseForm
         How its limits are sent.
+    discharge_a : float
+        What its last lease asks it to feed back [A per phase].
+    discharge_renew_at : datetime, optional
+        When that is to be asked for anew.
+    discharge_refused : bool
+        The station refused to ask for it.
     overwritten : tuple of ProfilePurpose
         Standing profiles in whose place a limit was sent.
     out_of_service : bool
         This controller took it out of service.
+    one_period : bool
+        It was found to disobey under a lease that goes down by itself: it gets none with several periods any more.
     """
 
     evse: Evse
@@ -150,9 +200,14 @@ class EvseRecord:
     state_of_charge_ratio: float | None = None
     phases_seen: tuple[int, ...] | None = None
     phases_hint: tuple[int, ...] | None = None
+    phases_lease: int | None = None
+    phases_wanted: int | None = None
+    phases_switched_at: datetime | None = None
+    phases_refused: bool = False
     telling_readings: int = 0
     accepts_a: float | None = None
     accepts_since: datetime | None = None
+    tail: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=TAIL_REMEMBERED))
     low_readings: int = 0
     changed_at: datetime | None = None
     on_since: datetime | None = None
@@ -163,7 +218,11 @@ class EvseRecord:
     escalation: Escalation | None = None
     form: LeaseForm = field(default_factory=LeaseForm)
     out_of_service: bool = False
+    discharge_a: float = 0.0
+    discharge_renew_at: datetime | None = None
+    discharge_refused: bool = False
     overwritten: tuple[ProfilePurpose, ...] = ()
+    one_period: bool = False
     writes: deque[datetime] = field(default_factory=deque)
 
 
@@ -185,8 +244,12 @@ class StationRecord:
         Read-backs in a row that showed more than it should hold.
     clear_first : bool
         Its profiles are to be cleared before the fail-safe is set anew.
+    leftovers : tuple of ProfileId
+        Profiles of this controller that may be on it from when it was limited in another way; cleared at last.
     failsafe_form, lease_form : int
         How often it refused a profile for its form: the next form is tried.
+    usual : LeaseForm, optional
+        How its limits are sent, where that is not as the site file wants it.
     retry_at : datetime, optional
         Not before that is the set-up tried again.
     traits : StationTraits, optional
@@ -199,7 +262,11 @@ class StationRecord:
         When station maxima were sent during the last day.
     clock : ClockEstimate
         What its clock shows.
+    settings : StationSettings, optional
+        How its limits are reckoned, once that was asked for: see ``SiteState.settings_of``.
     ended : deque of TransactionId
+    late : dict
+        Sessions of which something may still be told.
     """
 
     station: Station
@@ -218,12 +285,27 @@ class StationRecord:
     foreign_request: int | None = None
     mismatches: int = 0
     clear_first: bool = False
+    leftovers: tuple[ProfileId, ...] = ()
     failsafe_form: int = 0
     lease_form: int = 0
+    usual: LeaseForm | None = None
     retry_at: datetime | None = None
     maximum_writes: deque[datetime] = field(default_factory=deque)
     clock: ClockEstimate = field(default_factory=ClockEstimate)
     ended: deque[TransactionId] = field(default_factory=lambda: deque(maxlen=ENDED_REMEMBERED))
+
+    @property
+    def form(self) -> LeaseForm:
+        """How limits are sent to it as long as nothing else was found to work."""
+        return self.usual or own_form(self.station)
+
+    @property
+    def known(self) -> Station:
+        """The station as far as it is known on the firmware that it last named: a proof is of one firmware."""
+        return on_firmware(self.station, None if self.nameplate is None else self.nameplate.firmware)
+
+    settings: StationSettings | None = field(default=None, compare=False, metadata={"found_anew": True})
+    late: dict[TransactionId, LateSession] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -250,6 +332,8 @@ class SiteState:
         Rows of limits that are exceeded although everybody who obeys is at his lowest, by name.
     short_at : dict
         When a vehicle last left short that a circuit or cabinet had held back, by its label.
+    habits : dict, optional
+        Stays that are over, by id token and by time of arrival; ``None`` where the site file asks for no habits.
     stirred : bool
         Something was observed since the last decision that may change it; most readings do not.
     triggers : list of str
@@ -265,6 +349,7 @@ class SiteState:
     limits: dict[tuple[CircuitId, str], LimitChanged] = field(default_factory=dict)
     evidence: dict[tuple[CircuitId, str], Evidence] = field(default_factory=dict)
     evidence_new: list[Evidence] = field(default_factory=list)
+    batteries: dict[str, BatteryRecord] = field(default_factory=dict)
     prices_per_kwh: StepFunction | None = None
     peaks: PeakMemory = field(default_factory=PeakMemory)
     tariff: Tariff | None = None
@@ -276,5 +361,15 @@ class SiteState:
     started: datetime | None = None
     helpless_since: dict[str, datetime] = field(default_factory=dict)
     short_at: dict[str, datetime] = field(default_factory=dict)
+    habits: dict[str, tuple[Stay, ...]] | None = None
     stirred: bool = True
     last_at: datetime | None = None
+
+    def settings_of(self, station: StationId) -> StationSettings:
+        """Return how the limits of a station are reckoned; kept, for every look at a limit asks for it."""
+        record = self.stations[station]
+        version = record.version or OcppVersion.V16
+        if record.settings is None or record.settings.version is not version:
+            evses = max(e.number for e in self.site.evses_of(station))
+            record.settings = StationSettings(version=version, evses=evses, voltage_v=self.site.voltage_v)
+        return record.settings

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from loadmgr.control.decision import ObedienceView, OutsideView, StationView, WritesView
-from loadmgr.control.limits import is_silent, told_by
+from loadmgr.control.outside.limits import is_silent, told_by
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
 
@@ -28,8 +28,8 @@ def station_view(state: SiteState, record: StationRecord, *, settings: ControlSe
         vendor=None if plate is None else plate.vendor or None,
         model=None if plate is None else plate.model or None,
         firmware=None if plate is None else plate.firmware,
-        keeps_profiles=station.keeps_profiles.value,
-        zero_ok=station.zero_ok.value,
+        keeps_profiles=record.known.keeps_profiles.value,
+        zero_ok=record.known.zero_ok.value,
         evses=tuple(_obedience(e) for e in evses),
         clock_offset_s=record.clock.offset_s,
         clock_drift_s_per_day=record.clock.drift_s_per_day,

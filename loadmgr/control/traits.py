@@ -43,6 +43,10 @@ class StationTraits:
         Whether a profile ends when its duration says so; without that there are no leases.
     whole_limits : bool, optional
         Limits have to be whole numbers.
+    max_profiles : int, optional
+        Profiles that it holds in all.
+    switches_phases : bool, optional
+        Under a limit in W it may go from three phases to one and back by itself.
     """
 
     at: datetime
@@ -59,6 +63,8 @@ class StationTraits:
     change_availability: bool | None = None
     keeps_durations: bool | None = None
     whole_limits: bool | None = None
+    max_profiles: int | None = None
+    switches_phases: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))

@@ -1,18 +1,22 @@
 """The site as the controller sees it, for people: built on demand, never read by the control itself."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
-from loadmgr.control.assumption import Assumed, standing_of
 from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteView
-from loadmgr.control.formulate import Situation
-from loadmgr.control.override import order_of
-from loadmgr.control.readings import on_phases
-from loadmgr.control.sessions import what_is_known
-from loadmgr.control.state import Charging, EvseRecord
+from loadmgr.control.feedback.habits import source_of
+from loadmgr.control.feedback.readings import on_phases
+from loadmgr.control.feedback.sessions import what_is_known
+from loadmgr.control.outside.override import order_of
+from loadmgr.control.planning.battery import battery_views, loads_a
+from loadmgr.control.safety.assumption import Assumed, standing_of
+from loadmgr.control.situation import Situation
+from loadmgr.control.state import Charging, EndedSession, EvseRecord, SiteState
 from loadmgr.control.station_view import outside_views, station_view
 from loadmgr.control.words import Context, full_by, reason_of, w_per_a_of
+from loadmgr.model.ids import CircuitId
 from loadmgr.model.topology import Circuit, PhaseAmps
 
 
@@ -28,6 +32,39 @@ def site_view(context: Context, situation: Situation) -> SiteView:
             station_view(state, r, settings=context.settings, now=context.now) for r in state.stations.values()
         ),
         limits=outside_views(state, context.now),
+        batteries=battery_views(state, context.now),
+    )
+
+
+def measured_since(view: SiteView, state: SiteState) -> SiteView:
+    """Return a view with what was measured since the decision that it is of; reasons and forecasts are that one's."""
+    return replace(
+        view,
+        evses=tuple(_as_measured(e, state.evses[e.evse]) for e in view.evses),
+        circuits=tuple(replace(c, measured_a=_measured_a(state, c.circuit, c.building_a)) for c in view.circuits),
+        alarms=state.alarms.all_standing(),
+    )
+
+
+def _as_measured(view: EvseView, record: EvseRecord) -> EvseView:
+    draw, charging, session = record.draw, record.charging, view.session
+    if session is not None and charging is not None and charging.ledger.delivered_wh != session.delivered_wh:
+        delivered_wh = charging.ledger.delivered_wh
+        expected_wh = max(session.expected_wh, delivered_wh)
+        session = replace(session, delivered_wh=delivered_wh, expected_wh=expected_wh)
+    drawn_a, drawn_w = (None, None) if draw is None else (draw.current_a, draw.power_w)
+    charge_ratio = record.state_of_charge_ratio
+    export_a = (0.0, 0.0, 0.0) if draw is None else draw.export_a
+    known = (view.measured_a, view.power_w, view.state_of_charge_ratio, view.export_a)
+    if session is view.session and known == (drawn_a, drawn_w, charge_ratio, export_a):
+        return view
+    return replace(
+        view,
+        session=session,
+        measured_a=drawn_a,
+        power_w=drawn_w,
+        state_of_charge_ratio=charge_ratio,
+        export_a=export_a,
     )
 
 
@@ -53,6 +90,8 @@ def _evse_view(context: Context, record: EvseRecord, assumed: Assumed) -> EvseVi
         phases=None if record.phases_seen is None else len(record.phases_seen),
         reason=reason_of(context, record),
         plan=planned,
+        discharge_a=context.discharges_a.get(evse.id, 0.0),
+        export_a=(0.0, 0.0, 0.0) if draw is None else draw.export_a,
         known=what_is_known(record, context.now),
         override=order_of(record, context.now),
     )
@@ -74,6 +113,25 @@ def session_view(context: Context, record: EvseRecord, charging: Charging) -> Se
         expected_wh=delivered + _planned_wh(context, record, charging),
         full_by=None if wanted is None else full_by(context, record, charging, wanted),
         priority=charging.priority,
+        source=source_of(context.state, charging),
+    )
+
+
+def ended_view(ended: EndedSession) -> SessionView:
+    """Return a session that is over."""
+    charging = ended.charging
+    return SessionView(
+        evse=ended.evse,
+        transaction=charging.transaction,
+        id_token=charging.id_token,
+        started=charging.started,
+        ended=ended.ended,
+        departure=charging.departure,
+        wanted_wh=None if charging.need is None else charging.need.wanted_wh,
+        delivered_wh=charging.ledger.delivered_wh,
+        expected_wh=charging.ledger.delivered_wh,
+        full_by=None,
+        priority=charging.priority,
         source=charging.source,
     )
 
@@ -92,21 +150,35 @@ def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> C
     building = np.zeros(3)
     for name in below:
         building += np.array(situation.side_loads.measured_a.get(name, (0.0, 0.0, 0.0)))
-    total, drawn = building.copy(), building.copy()
+    total = building.copy()
     for evse in state.site.evses_under(circuit.id):
         load = situation.assumed[evse.id]
         total += np.array(on_phases(load.phases, load.envelope.at(context.now.timestamp())))
-        draw = state.evses[evse.id].draw
-        if draw is not None:
-            drawn += np.array(draw.current_a)
-    meter = next((m for m in state.site.meters if m.circuit == circuit.id and m.id in state.meters), None)
+    for name, load_a in loads_a(state, situation.batteries_w).items():
+        if name in below:
+            total += np.array(load_a)
+    building_a = _triple(building)
     return CircuitView(
         circuit=circuit.id,
         limit_a=situation.limits[circuit.id].limit_a,
-        building_a=_triple(building),
+        building_a=building_a,
         assumed_a=_triple(total),
-        measured_a=_triple(drawn) if meter is None else state.meters[meter.id].currents_a,
+        measured_a=_measured_a(state, circuit.id, building_a),
     )
+
+
+def _measured_a(state: SiteState, circuit: CircuitId, building_a: PhaseAmps) -> PhaseAmps:
+    """Return what the meter of a circuit last said; without one what the EVSEs below it draw, and side loads."""
+    meter = next((m for m in state.site.meters if m.circuit == circuit and m.id in state.meters), None)
+    if meter is not None:
+        return state.meters[meter.id].currents_a
+    l1_a, l2_a, l3_a = building_a
+    for evse in state.site.evses_under(circuit):
+        draw = state.evses[evse.id].draw
+        if draw is not None:
+            net = [drawn - back for drawn, back in zip(draw.current_a, draw.export_a, strict=True)]
+            l1_a, l2_a, l3_a = l1_a + net[0], l2_a + net[1], l3_a + net[2]
+    return l1_a, l2_a, l3_a
 
 
 def _triple(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> PhaseAmps:

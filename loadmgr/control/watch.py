@@ -1,10 +1,10 @@
-"""What the controller watches beside its decisions: stations that never came, and circuits that nobody can relieve."""
+"""What the controller watches beside its decisions: who never came, what is unproved now, what nobody can relieve."""
 
 from datetime import datetime
 
 from loadmgr.control.alarm import Severity
-from loadmgr.control.assumption import Assumed, standing_of
-from loadmgr.control.circuits import LoadBook
+from loadmgr.control.safety.assumption import Assumed, standing_of
+from loadmgr.control.safety.circuits import LoadBook
 from loadmgr.control.state import SiteState
 from loadmgr.model.ids import EvseId
 from loadmgr.model.units import CURRENT_TOLERANCE_A
@@ -30,6 +30,23 @@ def alarm_unseen(state: SiteState, now: datetime) -> None:
                 cause=f"station {name} was never connected since the start; it counts with its installed maximum",
                 advice="connect it, or take it out of the site file while it is switched off",
             )
+
+
+def alarm_unproved(state: SiteState, now: datetime) -> None:
+    """Say which stations run another firmware than the one that they were proved on: what was proved counts no more."""
+    for station in state.stations.values():
+        name, plate = station.station.id, station.nameplate
+        if plate is None or station.known.grounds == station.station.grounds:
+            state.alarms.clear("proved on other firmware", name, at=now)
+            continue
+        state.alarms.raise_alarm(
+            "proved on other firmware",
+            name,
+            at=now,
+            severity=Severity.WARNING,
+            cause=f"station {name} was {station.station.grounds}; it runs {plate.firmware} now and is unknown",
+            advice="what it keeps over a power loss may have changed: prove it again (loadmgr station prove)",
+        )
 
 
 def alarm_overfull(

@@ -1,23 +1,22 @@
 """Why an EVSE gets what it gets, in plain words."""
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
-from loadmgr.control.acceptance import is_resting
-from loadmgr.control.assumption import phases_reckoned, standing_of
-from loadmgr.control.circuits import LoadBook
 from loadmgr.control.decision import Standing
-from loadmgr.control.formulate import is_unknown, upper_bound_a
+from loadmgr.control.feedback.acceptance import is_resting
 from loadmgr.control.observation import EvseState
-from loadmgr.control.others import cap_of_others
-from loadmgr.control.override import order_of, said
-from loadmgr.control.plan import Plan
+from loadmgr.control.outside.others import cap_of_others
+from loadmgr.control.outside.override import order_of, said
+from loadmgr.control.planning.plan import Plan
+from loadmgr.control.planning.requests import is_unknown, upper_bound_a
+from loadmgr.control.safety.assumption import phases_reckoned, standing_of
+from loadmgr.control.safety.circuits import LoadBook
+from loadmgr.control.safety.starts import off_by_default
 from loadmgr.control.settings import ControlSettings
-from loadmgr.control.starts import off_by_default
 from loadmgr.control.state import Charging, EvseRecord, SiteState
 from loadmgr.model.ids import EvseId
 from loadmgr.model.topology import Site
@@ -38,6 +37,7 @@ class Context:
     state: SiteState
     plan: Plan | None
     targets_a: dict[EvseId, float]
+    discharges_a: dict[EvseId, float]
     held_a: dict[EvseId, float]
     wanted: LoadBook
     settings: ControlSettings
@@ -81,6 +81,9 @@ def _of_session(context: Context, record: EvseRecord, charging: Charging) -> str
             return f"{held:g} A, soon {target:g} A: starts at {_clock(record.start_at, context.state.site)}"
         others = _coming_down(context, record)
         return f"{held:g} A, soon {target:g} A: waits until {others} came down"
+    back_a = context.discharges_a.get(record.evse.id, 0.0)
+    if target <= 0.0 and back_a > 0.0:
+        return f"feeds back {back_a:g} A: energy is dearer now than when it is charged again"
     if target <= 0.0:
         return _why_paused(context, record, charging)
     if is_unknown(record, context.now):
@@ -165,10 +168,9 @@ def _next_turn(context: Context, record: EvseRecord) -> datetime | None:
     plan = context.plan
     if plan is None or record.evse.id not in plan.currents_a:
         return None
-    offsets_s = np.array(plan.grid.offsets_s[:-1])
-    later = offsets_s > (context.now - plan.grid.start).total_seconds()
-    turns = np.flatnonzero(later & (plan.currents_a[record.evse.id] > 0.0))
-    return plan.grid.times[int(turns[0])] if len(turns) else None
+    first = bisect.bisect_right(plan.grid.offsets_s, (context.now - plan.grid.start).total_seconds())
+    turns = plan.currents_a[record.evse.id][first:] > 0.0
+    return plan.grid.times[first + int(turns.argmax())] if turns.any() else None
 
 
 def _full_by(context: Context, record: EvseRecord, charging: Charging) -> datetime | None:
@@ -186,8 +188,8 @@ def full_by(context: Context, record: EvseRecord, charging: Charging, wanted_wh:
     if missing_wh <= 0.0:
         return context.now
     energy_wh = plan.charge_ah(record.evse.id, after=context.now, until=None) * w_per_a_of(context.state, record)
-    enough = np.flatnonzero(energy_wh >= missing_wh - 1.0)
-    return plan.grid.times[int(enough[0]) + 1] if len(enough) else None
+    enough = energy_wh >= missing_wh - 1.0
+    return plan.grid.times[int(enough.argmax()) + 1] if enough.any() else None
 
 
 def w_per_a_of(state: SiteState, record: EvseRecord) -> float:

@@ -15,15 +15,13 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Hashable
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 from urllib.parse import urlencode
 
 from loadmgr.csms.http_json import Sender, send_json
-from loadmgr.csms.site_door import SiteDoor
+from loadmgr.csms.site_door import Manner, SiteDoor
 from ocpp_link.dialect import Version
 from ocpp_link.errors import CallRejected, CallTimeout, ConnectionLost
-from ocpp_link.outbox import Priority
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class CitrineOs:
     Parameters
     ----------
     site : SiteDoor
-        Such as `loadmgr.apps.site.SiteProcess`.
+        Such as `loadmgr.apps.process.site.SiteProcess`.
     api : str
         Where its message API is, such as ``http://citrineos:8080``.
     callbacks : str
@@ -189,23 +187,9 @@ class CitrineLink:
         self.version = version
         self._gateway = gateway
 
-    async def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        *,
-        timeout_s: float | None = None,
-        priority: Priority = Priority.NORMAL,
-        coalesce: Hashable | None = None,
-    ) -> dict[str, Any]:
-        """Ask the station; see `ocpp_link.station.Station.call`.
-
-        Raises
-        ------
-        OcppError
-        """
-        del priority, coalesce
-        return await self._gateway.ask(self, action, payload, timeout_s or USUAL_TIMEOUT_S)
+    async def call(self, action: str, payload: dict[str, Any], **manner: Unpack[Manner]) -> dict[str, Any]:
+        """Ask the station by the message API."""
+        return await self._gateway.ask(self, action, payload, manner.get("timeout_s") or USUAL_TIMEOUT_S)
 
     async def close(self, *, code: int = 1000, reason: str = "") -> None:
         """Nothing: the station stays connected to CitrineOS."""

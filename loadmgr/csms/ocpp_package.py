@@ -15,14 +15,13 @@ Rules
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, Unpack
 
-from loadmgr.csms.site_door import SiteDoor
+from loadmgr.csms.site_door import Manner, SiteDoor
 from ocpp_link.errors import CallRejected, CallTimeout, ConnectionLost
-from ocpp_link.outbox import Priority
 
 log = logging.getLogger(__name__)
 
@@ -52,28 +51,14 @@ class ChargePointLink:
         self._charge_point = charge_point
         self._calls = import_module(_MODULES[self.version])
 
-    async def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        *,
-        timeout_s: float | None = None,
-        priority: Priority = Priority.NORMAL,
-        coalesce: Hashable | None = None,
-    ) -> dict[str, Any]:
-        """Ask the station; see `ocpp_link.station.Station.call`.
-
-        Raises
-        ------
-        OcppError
-        """
-        del priority, coalesce  # the package sends in the order of its callers
+    async def call(self, action: str, payload: dict[str, Any], **manner: Unpack[Manner]) -> dict[str, Any]:
+        """Ask the station by its charge point, which sends in the order of its callers."""
         from ocpp.charge_point import camel_to_snake_case, remove_nones, serialize_as_dict, snake_to_camel_case
         from ocpp.exceptions import OCPPError
 
         try:
             message = getattr(self._calls, action)(**camel_to_snake_case(payload))
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(manner.get("timeout_s")):
                 answer = await self._charge_point.call(message, suppress=False)
         except TimeoutError as error:
             raise CallTimeout(f"{action}: {error or 'no answer in time'}") from error
@@ -143,7 +128,7 @@ async def attached(charge_point: Any, site: SiteDoor) -> AsyncIterator[ChargePoi
     charge_point : object
         Of the `ocpp` package, not started yet.
     site : SiteDoor
-        Such as `loadmgr.apps.site.SiteProcess`; a station that its site file does not name is left alone.
+        Such as `loadmgr.apps.process.site.SiteProcess`; a station that its site file does not name is left alone.
     """
     link = ChargePointLink(charge_point)
     connection = charge_point._connection

@@ -1,9 +1,20 @@
-"""What an adapter needs of the process that controls a site: `loadmgr.apps.site.SiteProcess` has it."""
+"""What an adapter needs of the process that controls a site: `loadmgr.apps.process.site.SiteProcess` has it."""
 
 from collections.abc import Hashable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from ocpp_link.outbox import Priority
+
+
+class Manner(TypedDict, total=False):
+    """How a station is asked: what `ocpp_link.station.Station.call` takes besides the message.
+
+    A way that cannot mind one of them leaves it out of account.
+    """
+
+    timeout_s: float | None
+    priority: Priority
+    coalesce: Hashable | None
 
 
 class StationWay(Protocol):
@@ -17,16 +28,14 @@ class StationWay(Protocol):
     def version(self) -> str:
         """The OCPP version of the connection."""
 
-    async def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        *,
-        timeout_s: float | None = None,
-        priority: Priority = Priority.NORMAL,
-        coalesce: Hashable | None = None,
-    ) -> dict[str, Any]:
-        """Ask the station; see `ocpp_link.station.Station.call`."""
+    async def call(self, action: str, payload: dict[str, Any], **manner: Unpack[Manner]) -> dict[str, Any]:
+        """Ask the station and return the payload of its answer.
+
+        Raises
+        ------
+        OcppError
+            As `ocpp_link.station.Station.call`.
+        """
 
     async def close(self, *, code: int = 1000, reason: str = "") -> None:
         """End the connection."""

@@ -1,10 +1,10 @@
 """The dead man of a source of limits: what it promised about repeating itself, and what holds when it does not."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from loadmgr.control.outside import LimitChanged
+from loadmgr.control.outside.outside import LimitChanged
 from loadmgr.model.ids import CircuitId
 from loadmgr.model.topology import PhaseLimits
 
@@ -51,3 +51,9 @@ class DeadMan:
                 "silent_limit_w": self.silent_limit_w,
             }
         return LimitChanged(at=now, source=self.source, **values)
+
+    def is_due(self, told_at: datetime | None, now: datetime) -> bool:
+        """Return whether a word that has not changed is to be passed on again: within half of the heartbeat."""
+        if self.heartbeat_s is None or told_at is None:
+            return False
+        return now >= told_at + timedelta(seconds=self.heartbeat_s / 2.0)

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from loadmgr.control.told import Evidence
+from loadmgr.control.outside.told import Evidence
 from loadmgr.errors import InputError
 
 FIRST = "0" * 64

@@ -11,13 +11,13 @@ Rules
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from loadmgr.control.outside import LimitChanged
+from loadmgr.control.outside.outside import LimitChanged
 from loadmgr.errors import InputError
 from loadmgr.feeds.dead_man import DeadMan
 from loadmgr.model.ids import CircuitId
@@ -55,8 +55,8 @@ class LimitFile:
         self.id = dead_man.source
         self._path = path
         self._dead_man = dead_man
+        self._words = LimitWords(dead_man)
         self._seen: tuple[int, int, int] | None = None
-        self._named: frozenset[CircuitId] = frozenset()
         self._began = remembered
 
     def poll(self, now: datetime) -> list[LimitChanged]:
@@ -78,13 +78,31 @@ class LimitFile:
             return first
         self._seen = mark
         told = read_limits(self._path, default_circuit=self._dead_man.circuit)
+        return first + self._words.of(told, now)
+
+
+class LimitWords:
+    """What a source names as words; what it no longer names is taken away.
+
+    Parameters
+    ----------
+    dead_man : DeadMan
+        Whose circuit is always spoken of.
+    """
+
+    def __init__(self, dead_man: DeadMan) -> None:
+        self._dead_man = dead_man
+        self._named: frozenset[CircuitId] = frozenset()
+
+    def of(self, told: Sequence[Told], now: datetime) -> list[LimitChanged]:
+        """Return the words for the limits that a source names now."""
         named = frozenset(t.circuit for t in told)
         mine = self._dead_man.circuit
         gone = [Told(circuit=c) for c in sorted(self._named - named - {mine})]
         self._named = named
         own = next((t for t in told if t.circuit == mine), Told(circuit=mine))
         words = [*(t for t in told if t.circuit != mine), *gone]
-        return first + [self._dead_man.word(_as_word(t), now) for t in (own, *words)]
+        return [self._dead_man.word(_as_word(t), now) for t in (own, *words)]
 
 
 def _as_word(told: Told) -> dict[str, Any]:
@@ -110,11 +128,26 @@ def read_limits(path: Path, *, default_circuit: CircuitId) -> tuple[Told, ...]:
     except (OSError, UnicodeDecodeError) as fault:
         raise InputError(f"{path}: cannot be read: {fault}") from fault
     rows = _csv_rows(path, text) if path.suffix.casefold() == ".csv" else _json_rows(path, text)
-    told = tuple(limit_of(f"{path}: {place}", row, default_circuit) for place, row in rows)
+    return _told(str(path), rows, default_circuit)
+
+
+def limits_in(document: Any, *, place: str, default_circuit: CircuitId) -> tuple[Told, ...]:
+    """Return the limits that a JSON document names.
+
+    Raises
+    ------
+    InputError
+        With the place and the field.
+    """
+    return _told(place, _rows_of(place, document), default_circuit)
+
+
+def _told(place: str, rows: Iterable[tuple[str, Mapping[str, Any]]], default_circuit: CircuitId) -> tuple[Told, ...]:
+    told = tuple(limit_of(f"{place}: {where}", row, default_circuit) for where, row in rows)
     named = [t.circuit for t in told]
     twice = next((c for c in named if named.count(c) > 1), None)
     if twice is not None:
-        raise InputError(f"{path}: circuit {twice} is limited twice: write one limit for each circuit")
+        raise InputError(f"{place}: circuit {twice} is limited twice: write one limit for each circuit")
     return told
 
 
@@ -136,13 +169,17 @@ def _json_rows(path: Path, text: str) -> list[tuple[str, Mapping[str, Any]]]:
         document = json.loads(text)
     except ValueError as fault:
         raise InputError(f"{path}: is not JSON: {fault}") from fault
+    return _rows_of(str(path), document)
+
+
+def _rows_of(place: str, document: Any) -> list[tuple[str, Mapping[str, Any]]]:
     if isinstance(document, dict) and "limits" in document:
         document = document["limits"]
     listed = document if isinstance(document, list) else [document]
     rows: list[tuple[str, Mapping[str, Any]]] = []
     for index, row in enumerate(listed, start=1):
         if not isinstance(row, dict):
-            raise InputError(f'{path}: limit {index}: must be an object such as {{"limit_a": 20}}, got {row!r}')
+            raise InputError(f'{place}: limit {index}: must be an object such as {{"limit_a": 20}}, got {row!r}')
         rows.append((f"limit {index}", {k: v for k, v in row.items() if v is not None}))
     return rows
 

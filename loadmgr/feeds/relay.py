@@ -10,10 +10,10 @@ Rules
 import shlex
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from loadmgr.control.outside import LimitChanged
+from loadmgr.control.outside.outside import LimitChanged
 from loadmgr.errors import InputError
 from loadmgr.feeds.dead_man import DeadMan
 from loadmgr.model.topology import PhaseLimits
@@ -114,14 +114,8 @@ class Relay:
             if first:
                 return first
             raise InputError(f"{self.id}: reads {state!r}, neither {' nor '.join(map(repr, self._states))}")
-        if state == self._last and not self._is_due(now):
+        if state == self._last and not self._dead_man.is_due(self._told_at, now):
             return first
         self._last, self._told_at = state, now
         limit_a, limit_w = self._states[state]
         return [*first, self._dead_man.word({"limit_a": limit_a, "limit_w": limit_w}, now)]
-
-    def _is_due(self, now: datetime) -> bool:
-        heartbeat_s = self._dead_man.heartbeat_s
-        if heartbeat_s is None or self._told_at is None:
-            return False
-        return now >= self._told_at + timedelta(seconds=heartbeat_s / 2.0)

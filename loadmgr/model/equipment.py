@@ -1,8 +1,40 @@
-"""What a site has beside circuits and EVSEs: stationary batteries, and power cabinets that several outlets share."""
+"""What a site has beside circuits and EVSEs: generation, batteries, and power cabinets that several outlets share."""
 
 from dataclasses import dataclass
 
 from loadmgr.model.ids import CircuitId, EvseId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PvPlant:
+    """Photovoltaic generation behind the grid connection; its peak power [W]."""
+
+    id: str
+    circuit: CircuitId
+    peak_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatteryLink:
+    """How a battery is told what to do.
+
+    Parameters
+    ----------
+    every_s : float
+        At least so often it is told, and says what it does [s].
+    watchdog_s : float
+        It rests by itself when it has heard nothing for so long [s] (SunSpec model 124: a revert timer).
+    """
+
+    every_s: float = 10.0
+    watchdog_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.every_s <= self.watchdog_s / 2.0 <= 1800.0:
+            raise ValueError(
+                f"every_s of a battery must lie in [1, {self.watchdog_s / 2.0:g}], half its watchdog, "
+                f"which is at most 3600 s; got {self.every_s:g} and a watchdog of {self.watchdog_s:g}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +49,8 @@ class Battery:
         Largest powers at the circuit [W].
     efficiency_ratio : float
         Energy that comes out again per energy put in, both ways together.
+    link : BatteryLink, optional
+        How a controller commands it; ``None`` where none may.
     """
 
     id: str
@@ -27,6 +61,7 @@ class Battery:
     reserve_wh: float = 0.0
     stored_wh: float = 0.0
     efficiency_ratio: float = 0.9
+    link: BatteryLink | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.capacity_wh < 1e12:

@@ -4,14 +4,16 @@ Rules
 -----
 1. What was seen to fail counts, whatever the site file hopes: of file and proof the worse one is believed.
 2. What was seen to work turns "unknown" into "yes", and nothing else: a "no" of the site file stays.
-3. A station that does not fall back when its link is cut does not hold its fail-safe, so it counts as one that forgets.
+3. What was seen to work on one firmware is unknown on another; what was seen to fail still counts.
+4. A station that does not fall back when its link is cut does not hold its fail-safe, so it counts as one that forgets.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from loadmgr.model.ids import StationId
-from loadmgr.model.topology import Station, Trust
+from loadmgr.model.topology import Station, Trust, Trusted
 from loadmgr.model.units import require_utc
 
 
@@ -70,17 +72,52 @@ def with_proof(station: Station, proof: StationProof | None) -> Station:
     """Return a station with what was proved of it."""
     if proof is None:
         return station
-    keeps = _worse(proof.keeps_profiles, proof.falls_back)
+    said, tried = (
+        _trusted(station),
+        replace(_trusted(proof), keeps_profiles=_worse(proof.keeps_profiles, proof.falls_back)),
+    )
     return replace(
-        station,
-        keeps_profiles=_known(station.keeps_profiles, keeps),
-        zero_ok=_known(station.zero_ok, proof.zero_ok),
-        keeps_clock=_known(station.keeps_clock, proof.keeps_clock),
-        recurring_ok=_known(station.recurring_ok, proof.recurring_ok),
-        starts_offline=_known(station.starts_offline, proof.starts_offline),
+        _trusting(station, _both(_known, said, tried)),
         grounds=proof.grounds,
         proved_firmware=proof.firmware,
+        unproved=_both(_failed, said, tried),
     )
+
+
+def on_firmware(station: Station, firmware: str | None) -> Station:
+    """Return a station as far as it is known on the firmware that it runs; ``None`` or empty where it said none."""
+    if station.unproved is None or not firmware or not station.proved_firmware or firmware == station.proved_firmware:
+        return station
+    return replace(_trusting(station, station.unproved), grounds="", proved_firmware="", unproved=None)
+
+
+def _trusted(known: Station | StationProof) -> Trusted:
+    return Trusted(
+        keeps_profiles=known.keeps_profiles,
+        zero_ok=known.zero_ok,
+        keeps_clock=known.keeps_clock,
+        recurring_ok=known.recurring_ok,
+        starts_offline=known.starts_offline,
+    )
+
+
+def _trusting(station: Station, trusted: Trusted) -> Station:
+    return replace(
+        station,
+        keeps_profiles=trusted.keeps_profiles,
+        zero_ok=trusted.zero_ok,
+        keeps_clock=trusted.keeps_clock,
+        recurring_ok=trusted.recurring_ok,
+        starts_offline=trusted.starts_offline,
+    )
+
+
+def _both(of: Callable[[Trust, Trust], Trust], said: Trusted, tried: Trusted) -> Trusted:
+    return Trusted(**{f.name: of(getattr(said, f.name), getattr(tried, f.name)) for f in fields(Trusted)})
+
+
+def _failed(said: Trust, tried: Trust) -> Trust:
+    return Trust.NO if tried is Trust.NO else said
 
 
 def _known(said: Trust, tried: Trust) -> Trust:

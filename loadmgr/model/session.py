@@ -98,6 +98,65 @@ class EnergyNeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DischargeTerms:
+    """What a vehicle may feed back (V2G); one without terms is never discharged.
+
+    Parameters
+    ----------
+    max_a : float
+        Most that it may feed back [A per phase].
+    room_wh : float
+        How far below what it came with it may be taken, on the grid side [Wh]; 0 takes back only what it was charged.
+    min_state_of_charge_ratio, capacity_wh : float, optional
+        Never below this state of charge, 0 to 1, of a battery of so much; as long as no state is read, nothing is taken
+        that was there at plug-in.
+    efficiency_ratio : float
+        Energy fed back per energy that it takes to charge it again; the default is that of a poor charger, so that no
+        promise is broken by one.
+    price_per_kwh : float
+        What feeding back a kWh costs beside the energy: wear.
+    """
+
+    max_a: float
+    room_wh: float = 0.0
+    min_state_of_charge_ratio: float | None = None
+    capacity_wh: float | None = None
+    efficiency_ratio: float = 0.75
+    price_per_kwh: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("max_a", self.max_a, 0.0, 1e4),
+            ("room_wh", self.room_wh, 0.0, 1e9),
+            ("min_state_of_charge_ratio", self.min_state_of_charge_ratio, 0.0, 1.0),
+            ("capacity_wh", self.capacity_wh, 1.0, 1e9),
+            ("efficiency_ratio", self.efficiency_ratio, 0.1, 1.0),
+            ("price_per_kwh", self.price_per_kwh, 0.0, 1e6),
+        ):
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"discharge {name} must lie in [{low:g}, {high:g}], got {value}")
+        if (self.min_state_of_charge_ratio is None) != (self.capacity_wh is None):
+            raise ValueError("discharge min_state_of_charge_ratio and capacity_wh must be given together")
+
+    def room_left_wh(self, net_wh: float, *, state_of_charge_ratio: float | None) -> float:
+        """Return how far it may be discharged from here [Wh].
+
+        Parameters
+        ----------
+        net_wh : float
+            Energy charged since plug-in, less what was fed back.
+        state_of_charge_ratio : float, optional
+            As last read.
+        """
+        if self.min_state_of_charge_ratio is None or self.capacity_wh is None:
+            return max(0.0, self.room_wh + net_wh)
+        if state_of_charge_ratio is None:
+            return max(0.0, net_wh)
+        above_wh = (state_of_charge_ratio - self.min_state_of_charge_ratio) * self.capacity_wh
+        return max(0.0, min(above_wh, self.room_wh + net_wh) if self.room_wh else above_wh)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A vehicle at an EVSE, as far as the controller knows.
 
@@ -109,6 +168,8 @@ class Session:
         ``None`` when nobody said: then it is served as long as it stays, without a promise.
     delivered_wh : float
         Energy delivered so far [Wh].
+    discharge : DischargeTerms, optional
+        ``None`` is never discharged.
     priority : int
         Class; a higher one is served before every lower one.
     need_source : str
@@ -122,6 +183,7 @@ class Session:
     need: EnergyNeed | None = None
     delivered_wh: float = 0.0
     vehicle: VehicleLimits = field(default_factory=VehicleLimits)
+    discharge: DischargeTerms | None = None
     priority: int = 0
     id_token: str | None = None
     need_source: str = "default"
@@ -151,6 +213,14 @@ class SessionRecord:
         What the driver asked for, and what was delivered.
     max_a, phases
         What the vehicle could take.
+    energy_must_wh : float
+        Part of ``energy_requested_wh`` that comes before everything else.
+    must_by : datetime, optional
+        When that part has to be there, if sooner than the departure.
+    discharge_a : float
+        Most that the vehicle may feed back [A per phase]; 0 is never discharged.
+    discharge_wh : float
+        How far below its state at arrival it may be discharged [Wh].
     """
 
     session_id: SessionId
@@ -162,6 +232,10 @@ class SessionRecord:
     energy_delivered_wh: float | None = None
     max_a: float | None = None
     phases: int | None = None
+    energy_must_wh: float = 0.0
+    must_by: datetime | None = None
+    discharge_a: float = 0.0
+    discharge_wh: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrival", require_utc(self.arrival, name="arrival"))
@@ -173,3 +247,22 @@ class SessionRecord:
             raise ValueError(f"departure must lie after arrival {self.arrival.isoformat()}, got {self.departure}")
         if self.energy_requested_wh < 0.0:
             raise ValueError(f"energy_requested_wh must be 0 or above, got {self.energy_requested_wh}")
+        if not 0.0 <= self.energy_must_wh <= self.energy_requested_wh:
+            raise ValueError(
+                f"energy_must_wh must lie in [0, {self.energy_requested_wh:g}], what is asked for, "
+                f"got {self.energy_must_wh}"
+            )
+        if self.must_by is not None:
+            object.__setattr__(self, "must_by", require_utc(self.must_by, name="must_by"))
+
+    @property
+    def need(self) -> EnergyNeed:
+        """What the driver asked for."""
+        return EnergyNeed(must_wh=self.energy_must_wh, wanted_wh=self.energy_requested_wh, must_by=self.must_by)
+
+    @property
+    def discharge(self) -> DischargeTerms | None:
+        """What the vehicle may feed back; ``None`` where it may not."""
+        if self.discharge_a <= 0.0:
+            return None
+        return DischargeTerms(max_a=self.discharge_a, room_wh=self.discharge_wh)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from loadmgr.model.calendar import local_pieces
+from loadmgr.model.carbon import Carbon
 from loadmgr.model.charges import DemandCharge, FixedFee, Levy, LineKind, Ratchet, Surcharge
 from loadmgr.model.demand import (
     DemandWindow,
@@ -100,6 +101,8 @@ class Tariff:
         Tax on everything but export, levies included, such as 0.19.
     export : Rate, optional
         What exported energy earns, untaxed; ``None`` means nothing.
+    carbon : Carbon, optional
+        What plans count beside money; it is on no bill.
     """
 
     time_zone: str
@@ -111,6 +114,7 @@ class Tariff:
     demand: tuple[DemandCharge, ...] = ()
     fees: tuple[FixedFee, ...] = ()
     levies: tuple[Levy, ...] = ()
+    carbon: Carbon | None = None
 
     def __post_init__(self) -> None:
         if self.tax_ratio < 0.0:

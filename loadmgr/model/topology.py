@@ -10,11 +10,10 @@ Rules kept here
 """
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from loadmgr.model.equipment import Battery, Cabinet
+from loadmgr.model.equipment import Battery, Cabinet, PvPlant
 from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId
 from loadmgr.model.units import MINIMUM_CURRENT_A
 
@@ -114,12 +113,33 @@ class Circuit:
             raise ValueError(f"limit_w of circuit {self.id} must be 0 or above, got {self.limit_w}")
 
 
+class LimitBy(enum.StrEnum):
+    """Which charging profiles of this controller limit a station."""
+
+    TRANSACTION = "transaction"
+    STATION_MAXIMUM = "station_maximum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trusted:
+    """How far a station is trusted in each of the ways that count when nobody controls it; see ``Station``."""
+
+    keeps_profiles: Trust = Trust.UNKNOWN
+    zero_ok: Trust = Trust.UNKNOWN
+    keeps_clock: Trust = Trust.UNKNOWN
+    recurring_ok: Trust = Trust.UNKNOWN
+    starts_offline: Trust = Trust.UNKNOWN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
     """A charging station as it connects: one identity on the link, one or more EVSEs.
 
     Parameters
     ----------
+    limit_by : LimitBy
+        ``STATION_MAXIMUM`` leaves default and transaction profiles to somebody else, whom our maximum bounds; for a
+        station with one EVSE, because a maximum bounds nothing but the sum.
     keeps_profiles : Trust
         Whether charging profiles survive a reboot and a power loss.
     zero_ok : Trust
@@ -134,10 +154,13 @@ class Station:
         When and on what firmware that was proved; empty where the site file alone says so.
     proved_firmware : str
         That firmware; empty where nothing was proved, or the station did not name it.
+    unproved : Trusted, optional
+        What is left of all that on another firmware; ``None`` where nothing was proved.
     """
 
     id: StationId
     version: str | None = None
+    limit_by: LimitBy = LimitBy.TRANSACTION
     keeps_profiles: Trust = Trust.UNKNOWN
     zero_ok: Trust = Trust.UNKNOWN
     keeps_clock: Trust = Trust.UNKNOWN
@@ -145,6 +168,7 @@ class Station:
     starts_offline: Trust = Trust.UNKNOWN
     grounds: str = ""
     proved_firmware: str = ""
+    unproved: Trusted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +190,10 @@ class Evse:
         Largest power into the vehicle [W]; needed for DC.
     efficiency_ratio : float
         Energy into the vehicle per energy from the grid.
+    discharge_a : float
+        Most that a vehicle may feed back through it [A per phase of the infeed]; 0 where it cannot.
+    switches_phases : bool
+        Whether it may be switched between one phase and three within a session.
     """
 
     id: EvseId
@@ -180,6 +208,8 @@ class Evse:
     fallback_a: float = 0.0
     max_w: float | None = None
     efficiency_ratio: float = 1.0
+    discharge_a: float = 0.0
+    switches_phases: bool = False
 
     def __post_init__(self) -> None:
         if not self.phases or len(set(self.phases)) != len(self.phases):
@@ -190,6 +220,10 @@ class Evse:
             )
         if self.step_a <= 0.0:
             raise ValueError(f"step_a of EVSE {self.id} must be above 0, got {self.step_a}")
+        if not 0.0 <= self.discharge_a <= self.max_a:
+            raise ValueError(
+                f"discharge_a of EVSE {self.id} must lie in [0, {self.max_a}], its max_a, got {self.discharge_a}"
+            )
         if self.number < 1:
             raise ValueError(f"number of EVSE {self.id} must be 1 or above, got {self.number}")
         if self.current_type is CurrentType.DC and self.max_w is None:
@@ -245,15 +279,6 @@ class Timing:
     meter_interval_s: float = 10.0
     call_timeout_s: float = 20.0
     clock_skew_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PvPlant:
-    """Photovoltaic generation behind the grid connection; its peak power [W]."""
-
-    id: str
-    circuit: CircuitId
-    peak_w: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,21 +380,40 @@ class Site:
         """The grid connection."""
         return next(c for c in self.circuits if c.parent is None)
 
-    def path(self, circuit: CircuitId) -> Iterator[Circuit]:
-        """Yield the circuit and everything that feeds it, up to the grid connection."""
-        at: CircuitId | None = circuit
-        while at is not None:
-            found = self.circuit_by_id[at]
-            yield found
-            at = found.parent
+    def path(self, circuit: CircuitId) -> tuple[Circuit, ...]:
+        """Return the circuit and everything that feeds it, up to the grid connection."""
+        return self._path_of[circuit]
 
     def evses_under(self, circuit: CircuitId) -> tuple[Evse, ...]:
         """Return the EVSEs that draw through a circuit, in file order."""
-        return tuple(e for e in self.evses if any(c.id == circuit for c in self.path(e.circuit)))
+        return self._evses_under.get(circuit, ())
 
     def evses_of(self, station: StationId) -> tuple[Evse, ...]:
         """Return the EVSEs of a station, in file order."""
-        return tuple(e for e in self.evses if e.station == station)
+        return self._evses_of.get(station, ())
+
+    # Every decision asks these of every EVSE, so they are found once.
+
+    @cached_property
+    def _path_of(self) -> dict[CircuitId, tuple[Circuit, ...]]:
+        paths: dict[CircuitId, tuple[Circuit, ...]] = {}
+        for circuit in self.circuits:
+            path = [circuit]
+            while path[-1].parent is not None:
+                path.append(self.circuit_by_id[path[-1].parent])
+            paths[circuit.id] = tuple(path)
+        return paths
+
+    @cached_property
+    def _evses_under(self) -> dict[CircuitId, tuple[Evse, ...]]:
+        return {c.id: tuple(e for e in self.evses if c in self.path(e.circuit)) for c in self.circuits}
+
+    @cached_property
+    def _evses_of(self) -> dict[StationId, tuple[Evse, ...]]:
+        at: dict[StationId, list[Evse]] = {}
+        for evse in self.evses:
+            at.setdefault(evse.station, []).append(evse)
+        return {station: tuple(evses) for station, evses in at.items()}
 
 
 def phase_currents_a(evse: Evse, current_a: float, *, phases_used: int | None = None) -> PhaseAmps:

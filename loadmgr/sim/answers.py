@@ -101,7 +101,7 @@ class Answers:
             answer = self._station.profiles.accept_start(bay.number, payload["chargingProfile"], now)
             if answer["status"] != "Accepted":
                 return answer
-        self._station.spawn(self._station.begin(bay, token, remote_start_id=payload.get("remoteStartId")))
+        self._station.spawn(self._station.transactions.begin(bay, token, remote_start_id=payload.get("remoteStartId")))
         return _ACCEPTED
 
     async def remote_stop(self, payload: Payload, now: datetime) -> Payload:
@@ -109,7 +109,7 @@ class Answers:
         bay = self._station.bay_of(str(payload["transactionId"]))
         if bay is None:
             return _REJECTED
-        self._station.spawn(self._station.stop(bay, reason="Remote"))
+        self._station.spawn(self._station.transactions.stop(bay, reason="Remote"))
         return _ACCEPTED
 
     async def unlock_connector(self, payload: Payload, now: datetime) -> Payload:

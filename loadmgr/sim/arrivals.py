@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from loadmgr.control.observation import SessionDeclared
 from loadmgr.errors import InputError
 from loadmgr.model.ids import EvseId, SessionId
-from loadmgr.model.session import EnergyNeed, SessionRecord, Taper, VehicleLimits
+from loadmgr.model.session import SessionRecord, Taper, VehicleLimits
 from loadmgr.model.topology import CurrentType, Evse, Site
 from loadmgr.sim.vehicle import Vehicle, VehicleSpec
 
@@ -136,13 +136,13 @@ def _visit(record: SessionRecord, evse: Evse, *, site: Site, start: datetime, se
     vehicle = draw_vehicle(record, evse, takes_wh=takes_wh, settle_s=site.timing.settle_s, seed=seed)
     arrival_s = (record.arrival - start).total_seconds()
     departure_s = (record.departure - start).total_seconds()
-    alone_wh = deliverable_wh(vehicle, evse, voltage_v=site.voltage_v, stay_s=departure_s - arrival_s)
     said = _said(record, evse)
-    promised_wh = None
+    stays_s, promised_wh = [departure_s - arrival_s], None
     if said is not None and said.departure is not None and said.need is not None:
-        stay_s = (said.departure - said.at).total_seconds() - START_UP_S
-        by_then_wh = deliverable_wh(vehicle, evse, voltage_v=site.voltage_v, stay_s=max(stay_s, 0.0))
-        promised_wh = min(said.need.wanted_wh, by_then_wh)
+        stays_s.append(max((said.departure - said.at).total_seconds() - START_UP_S, 0.0))
+    alone_wh, *by_then_wh = deliverable_wh(vehicle, evse, voltage_v=site.voltage_v, stays_s=stays_s)
+    if by_then_wh and said is not None and said.need is not None:
+        promised_wh = min(said.need.wanted_wh, *by_then_wh)
     return Visit(
         session_id=record.session_id,
         evse=evse,
@@ -163,7 +163,8 @@ def _said(record: SessionRecord, evse: Evse) -> SessionDeclared | None:
         at=record.arrival,
         evse=evse.id,
         departure=max(record.estimated_departure, record.arrival + timedelta(minutes=1)),
-        need=EnergyNeed(wanted_wh=record.energy_requested_wh),
+        need=record.need,
+        discharge=record.discharge,
         vehicle=VehicleLimits(phases=record.phases, max_a=record.max_a),
     )
 
@@ -180,7 +181,8 @@ def draw_vehicle(record: SessionRecord, evse: Evse, *, takes_wh: float, settle_s
     target_ratio = 0.8 + 0.2 * drawn("target")
     capacity_wh = CAPACITIES_WH[int(drawn("capacity") * len(CAPACITIES_WH))]
     into_wh = takes_wh * efficiency_ratio
-    capacity_wh = max(capacity_wh, into_wh / (target_ratio - _LOWEST_ARRIVAL_RATIO))
+    below_wh = record.discharge_wh * efficiency_ratio  # what may be taken out of it has to be in it
+    capacity_wh = max(capacity_wh, (into_wh + below_wh) / (target_ratio - _LOWEST_ARRIVAL_RATIO))
     phases = len(evse.phases) if record.phases is None else record.phases
     max_a = evse.max_a if record.max_a is None else record.max_a
     min_a = min(evse.min_a, max_a)
@@ -195,15 +197,20 @@ def draw_vehicle(record: SessionRecord, evse: Evse, *, takes_wh: float, settle_s
         efficiency_ratio=efficiency_ratio,
         taper=DC_TAPER if dc else AC_TAPER,
         lag_s=(0.2 + 0.6 * drawn("lag")) * settle_s,
+        discharge_a=record.discharge_a,
+        floor_ratio=0.0,
     )
 
 
-def deliverable_wh(vehicle: VehicleSpec, evse: Evse, *, voltage_v: float, stay_s: float) -> float:
-    """Return the energy that a vehicle takes during a stay if its EVSE gives all it has [Wh]."""
+def deliverable_wh(vehicle: VehicleSpec, evse: Evse, *, voltage_v: float, stays_s: Sequence[float]) -> list[float]:
+    """Return the energy that a vehicle takes during stays of these lengths if its EVSE gives all it has [Wh]."""
     alone = Vehicle(vehicle, now_s=0.0, voltage_v=voltage_v, evse_phases=len(evse.phases))
     alone.offer(0.0, evse.max_a)
-    alone.advance(stay_s)
-    return alone.energy_wh
+    out_wh = [0.0] * len(stays_s)
+    for index in sorted(range(len(stays_s)), key=stays_s.__getitem__):
+        alone.advance(stays_s[index])
+        out_wh[index] = alone.energy_wh
+    return out_wh
 
 
 def uncontrolled_wh(visits: Sequence[Visit], *, voltage_v: float, marks_s: Sequence[float]) -> list[float]:

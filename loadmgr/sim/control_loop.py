@@ -9,10 +9,11 @@ Rules kept here
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from loadmgr.bridge import from_ocpp, to_ocpp
+from loadmgr.control.battery_facts import SetBatteryPower
 from loadmgr.control.command import Command
 from loadmgr.control.controller import SiteController
 from loadmgr.control.observation import Observation, Outcome, StationConnected, StationDisconnected
@@ -23,6 +24,10 @@ from ocpp_link.answers import TransactionIds, csms_answer
 from ocpp_link.errors import CallExpired, CallTimeout, ConnectionLost, OcppError
 from ocpp_link.events import Event
 from ocpp_link.station import Station
+
+
+def _nobody(told: SetBatteryPower) -> None:
+    """Let a setpoint go by: there is no battery."""
 
 
 class ControlLoop:
@@ -42,6 +47,8 @@ class ControlLoop:
         Messages ``in`` and ``out``, and ``profiles`` sent.
     decisions, plans : int
         How often it decided, and made a new plan.
+    tell_battery : callable
+        Takes what batteries are told.
     """
 
     def __init__(self, controller: SiteController, *, party: PartyClock, call_timeout_s: float) -> None:
@@ -49,6 +56,7 @@ class ControlLoop:
         self.messages: Counter[str] = Counter()
         self.decisions = 0
         self.plans = 0
+        self.tell_battery: Callable[[SetBatteryPower], None] = _nobody
         self._party = party
         self._call_timeout_s = call_timeout_s
         self._transactions = TransactionIds()
@@ -120,6 +128,8 @@ class ControlLoop:
         self.plans += decision.planned is not None
         for command in sorted(decision.commands, key=lambda c: (c.urgency, c.id)):
             self._start(self._send(command))
+        for told in decision.batteries:
+            self.tell_battery(told)
         if self._due is not None:
             self._due.cancel()
         in_s = max((decision.next_due - now).total_seconds(), 0.0)

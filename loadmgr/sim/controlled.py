@@ -13,6 +13,7 @@ from typing import Literal
 
 from loadmgr.control.controller import SiteController
 from loadmgr.control.settings import ControlSettings
+from loadmgr.model.equipment import BatteryLink
 from loadmgr.model.tariff import Tariff
 from loadmgr.sim.clock import VirtualClock
 from loadmgr.sim.control_loop import ControlLoop
@@ -46,6 +47,12 @@ def with_meter_interval(plan: WorldPlan, interval_s: float) -> WorldPlan:
     return replace(plan, site=replace(site, meters=meters, timing=timing))
 
 
+def with_battery_links(plan: WorldPlan) -> WorldPlan:
+    """Return a plan whose batteries are commanded, those too that the site file lets nobody command: to try it out."""
+    batteries = tuple(b if b.link is not None else replace(b, link=BatteryLink()) for b in plan.site.batteries)
+    return replace(plan, site=replace(plan.site, batteries=batteries))
+
+
 async def live_controlled(
     plan: WorldPlan, tariff: Tariff, *, fidelity: Fidelity = "fast", settings: ControlSettings | None = None
 ) -> Controlled:
@@ -72,6 +79,7 @@ async def live_controlled(
         else:
             dial = DirectHub(loop).dial
         world = World(plan, clock=clock, url=url, observe=loop.observe, dial=dial)
+        loop.tell_battery = world.tell_battery
         await _together(world, loop)
         return Controlled(world=world, loop=loop)
 

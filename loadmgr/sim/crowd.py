@@ -40,7 +40,9 @@ class Crowd:
     present : (n_evse,) bool
         Where a vehicle stands.
     energy_wh, room_wh : (n_evse,)
-        What it has taken, and takes in all [Wh].
+        What it has gained, and takes in all [Wh]; what charges again what was fed back is subtracted.
+    discharge_a : (n_evse,)
+        Most that it feeds back [A per phase]; the lower of vehicle and EVSE.
     departure_s : (n_evse,)
         When it really leaves [s].
     w_per_a : (n_evse,)
@@ -61,10 +63,12 @@ class Crowd:
         self.energy_wh, self.room_wh = np.zeros(n), np.zeros(n)
         self.w_per_a, self.full_w = np.ones(n), np.ones(n)
         self.min_a, self.max_a = np.ones(n), np.zeros(n)
+        self.discharge_a = np.zeros(n)
         self.said_departure_s, self.said_wh = np.full(n, NEVER_S), np.zeros(n)
         self._voltage_v = voltage_v
         self._arrival_ratio, self._soc_per_wh = np.zeros(n), np.ones(n)
         self._taper_start, self._taper_slope = np.ones(n), np.ones(n)
+        self._floor_wh, self._round_trip = np.zeros(n), np.ones(n)
 
     def plug(self, row: int, visit: Visit, *, said_departure_s: float, said_wh: float) -> None:
         """Plug a visit's vehicle in; ``said_*`` is what strategies are to know of it."""
@@ -79,6 +83,8 @@ class Crowd:
         self.full_w[row] = full_w if spec.max_w is None else min(full_w, spec.max_w)
         self.min_a[row] = spec.min_a
         self.max_a[row] = min(spec.max_a, evse.max_a)
+        self.discharge_a[row] = min(spec.discharge_a, evse.discharge_a)
+        self._floor_wh[row], self._round_trip[row] = spec.floor_wh, spec.round_trip_ratio
         self.said_departure_s[row], self.said_wh[row] = said_departure_s, said_wh
         self._arrival_ratio[row] = spec.arrival_ratio
         self._soc_per_wh[row] = spec.efficiency_ratio / spec.capacity_wh
@@ -96,7 +102,7 @@ class Crowd:
         self.visits[row] = None
         self.present[row] = False
         self.departure_s[row] = NEVER_S
-        self.max_a[row] = 0.0
+        self.max_a[row] = self.discharge_a[row] = 0.0
         energy_wh = float(self.energy_wh[row])
         self.energy_wh[row] = self.room_wh[row] = 0.0
         return energy_wh
@@ -106,15 +112,40 @@ class Crowd:
         """Where a vehicle stands that is not full, as anybody can see by what it draws."""
         return self.present & (self.room_wh - self.energy_wh > FULL_WH)
 
+    @property
+    def worth_asking(self) -> BoolArray:
+        """Where a vehicle stands that can be given something, or can give something."""
+        return self.hungry | (self.present & (self.discharge_a > 0.0))
+
     def power_w(self, current_a: FloatArray) -> FloatArray:
-        """Return what each draws at once when it is offered so much [W]."""
+        """Return what each draws at once when it is offered so much [W]; below 0 it feeds back."""
         flat_w = self._flat_w(current_a)
         soc = self._arrival_ratio + self.energy_wh * self._soc_per_wh
         accepted = 1.0 - self._taper_slope * np.maximum(soc - self._taper_start, 0.0)
-        return np.asarray(np.minimum(flat_w, self.full_w * accepted))
+        drawn_w = np.asarray(np.minimum(flat_w, self.full_w * accepted))
+        if not (current_a < 0.0).any():
+            return drawn_w
+        return np.where((current_a < 0.0) & (self._above_floor_wh > FULL_WH), -self._back_w(current_a), drawn_w)
+
+    def _back_w(self, current_a: FloatArray) -> FloatArray:
+        return np.asarray(np.clip(-current_a, 0.0, self.discharge_a) * self.w_per_a)
+
+    @property
+    def _above_floor_wh(self) -> FloatArray:
+        return np.asarray(np.maximum(self.energy_wh - self._floor_wh, 0.0) * self._round_trip)
 
     def taken_wh(self, current_a: FloatArray, seconds: FloatArray) -> FloatArray:
-        """Return the energy that each takes when it is offered so much for so long [Wh]; nothing changes."""
+        """Return the energy that each takes when it is offered so much for so long [Wh]; nothing changes.
+
+        Below 0 is what it feeds back.
+        """
+        taken_wh = self._charged_wh(current_a, seconds)
+        if not (current_a < 0.0).any():
+            return taken_wh
+        given_wh = np.minimum(self._back_w(current_a) * seconds / SECONDS_PER_HOUR, self._above_floor_wh)
+        return np.where(current_a < 0.0, -given_wh, taken_wh)
+
+    def _charged_wh(self, current_a: FloatArray, seconds: FloatArray) -> FloatArray:
         flat_w = self._flat_w(current_a)
         left_wh = np.maximum(self.room_wh - self.energy_wh, 0.0)
         hours = seconds / SECONDS_PER_HOUR
@@ -137,12 +168,13 @@ class Crowd:
         # what rounding leaves is taken with the rest, as the vehicle alone does
         left_wh = self.room_wh - self.energy_wh
         filled = (taken_wh > 0.0) & (left_wh - taken_wh <= FULL_WH)
-        self.energy_wh = np.where(filled, self.room_wh, self.energy_wh + taken_wh)
+        gained_wh = np.where(taken_wh < 0.0, taken_wh / self._round_trip, taken_wh)
+        self.energy_wh = np.where(filled, self.room_wh, self.energy_wh + gained_wh)
         return np.where(filled, left_wh, taken_wh)
 
     def _flat_w(self, current_a: FloatArray) -> FloatArray:
-        awake = self.hungry & (current_a >= self.min_a - CURRENT_TOLERANCE_A)
-        return np.asarray(np.minimum(current_a * self.w_per_a, self.full_w) * awake)
+        awake = self.hungry & (current_a >= self.min_a - CURRENT_TOLERANCE_A) & (current_a >= 0.0)
+        return np.asarray(np.minimum(np.maximum(current_a, 0.0) * self.w_per_a, self.full_w) * awake)
 
     def _falling_wh(
         self, rows: IntArray, *, flat_w: FloatArray, flat_wh: FloatArray, left_wh: FloatArray, hours: FloatArray

@@ -39,7 +39,9 @@ class _Entry:
         return self.key or f"{self.component}.{self.variable}"
 
 
-def _entries(settings: StationSettings, meter_interval_s: float, *, smart_charging: bool) -> list[_Entry]:
+def _entries(
+    settings: StationSettings, meter_interval_s: float, *, smart_charging: bool, switches_phases: bool
+) -> list[_Entry]:
     units = settings.allowed_units or (RateUnit.A, RateUnit.W)
     words = ",".join(RATE_UNIT_WORDS[u] if settings.version is OcppVersion.V16 else u.value for u in units)
     controller = "SmartChargingCtrlr"
@@ -96,7 +98,24 @@ def _entries(settings: StationSettings, meter_interval_s: float, *, smart_chargi
             instance="ChargingProfiles",
             value=str(settings.max_profiles or 1),
         ),
-        _Entry(key="ConnectorSwitch3to1PhaseSupported", component=controller, variable="Phases3to1", value="false"),
+        _Entry(
+            key="ConnectorSwitch3to1PhaseSupported",
+            component=controller,
+            variable="Phases3to1",
+            value=str(switches_phases).lower(),
+        ),
+        *_v2x_entries(settings),
+    ]
+
+
+def _v2x_entries(settings: StationSettings) -> list[_Entry]:
+    """Return what a station says of feeding back, for any of its EVSEs, where it can (2.1)."""
+    if settings.version is not OcppVersion.V21 or not settings.operation_modes:
+        return []
+    modes = ",".join(sorted(mode.value for mode in settings.operation_modes))
+    return [
+        _Entry(component="V2XChargingCtrlr", variable="Enabled", value="true"),
+        _Entry(component="V2XChargingCtrlr", variable="SupportedOperationModes", value=modes),
     ]
 
 
@@ -111,12 +130,21 @@ class DeviceModel:
         How often it sends meter values in a transaction, until that is changed [s].
     smart_charging : bool
         Whether it knows charging profiles at all.
+    switches_phases : bool
+        Whether it goes from three phases to one within a transaction.
     """
 
     def __init__(
-        self, settings: StationSettings, *, meter_interval_s: float = 10.0, smart_charging: bool = True
+        self,
+        settings: StationSettings,
+        *,
+        meter_interval_s: float = 10.0,
+        smart_charging: bool = True,
+        switches_phases: bool = False,
     ) -> None:
-        self._entries = _entries(settings, meter_interval_s, smart_charging=smart_charging)
+        self._entries = _entries(
+            settings, meter_interval_s, smart_charging=smart_charging, switches_phases=switches_phases
+        )
         self._values = {entry.name: entry.value for entry in self._entries}
 
     def text(self, name: str) -> str:

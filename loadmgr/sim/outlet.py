@@ -21,11 +21,27 @@ class Outlet:
         self.voltage_v = voltage_v
         self.vehicle: Vehicle | None = None
         self._base_wh = register_wh
+        self._base_exported_wh = 0.0
+        self._anew_wh = 0.0  # what had been delivered when the meter started anew
 
     @property
     def register_wh(self) -> float:
         """What the meter shows [Wh]."""
+        return self.delivered_wh - self._anew_wh
+
+    @property
+    def delivered_wh(self) -> float:
+        """What has been delivered in all [Wh], whatever the meter shows."""
         return self._base_wh + (0.0 if self.vehicle is None else self.vehicle.energy_wh)
+
+    def reset_register(self) -> None:
+        """Let the meter start anew, as some do when they are restarted or replaced."""
+        self._anew_wh = self.delivered_wh
+
+    @property
+    def exported_wh(self) -> float:
+        """What the meter shows of energy that was fed back [Wh]."""
+        return self._base_exported_wh + (0.0 if self.vehicle is None else self.vehicle.exported_wh)
 
     @property
     def current_a(self) -> float:
@@ -61,7 +77,7 @@ class Outlet:
         """State of charge, where the EVSE gets to know it: on DC."""
         if self.vehicle is None or self.evse.current_type is not CurrentType.DC:
             return None
-        return self.vehicle.spec.state_of_charge_ratio(self.vehicle.energy_wh)
+        return self.vehicle.spec.state_of_charge_ratio(self.vehicle.net_wh)
 
     def plug(self, spec: VehicleSpec, *, now_s: float) -> None:
         """Plug a vehicle in; it draws nothing until it is offered something.
@@ -76,19 +92,25 @@ class Outlet:
         self.vehicle = Vehicle(spec, now_s=now_s, voltage_v=self.voltage_v, evse_phases=len(self.evse.phases))
 
     def unplug(self, *, now_s: float) -> float:
-        """Unplug the vehicle; return the energy that it took [Wh]."""
+        """Unplug the vehicle; return the energy that it gained [Wh]."""
         if self.vehicle is None:
             return 0.0
         self.vehicle.advance(now_s)
-        taken_wh = self.vehicle.energy_wh
-        self._base_wh += taken_wh
+        gained_wh = self.vehicle.net_wh
+        self._base_wh += self.vehicle.energy_wh
+        self._base_exported_wh += self.vehicle.exported_wh
         self.vehicle = None
-        return taken_wh
+        return gained_wh
+
+    def use_phases(self, now_s: float, phases: int) -> None:
+        """Connect so many of its phases to the vehicle, where it can switch them."""
+        if self.vehicle is not None and self.evse.switches_phases:
+            self.vehicle.use_phases(now_s, min(phases, len(self.evse.phases)))
 
     def offer(self, now_s: float, current_a: float) -> None:
-        """Offer a current by the pilot [A per phase], never above what is installed."""
+        """Offer a current [A per phase], never above what is installed; below 0 asks to feed back."""
         if self.vehicle is not None:
-            self.vehicle.offer(now_s, min(current_a, self.evse.max_a))
+            self.vehicle.offer(now_s, max(min(current_a, self.evse.max_a), -self.evse.discharge_a))
 
     def cut(self, now_s: float) -> None:
         """Open the contactor."""

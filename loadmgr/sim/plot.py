@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 GREY = "#9A9A9A"
 LIMIT = "#B00020"
-LEGEND: dict[str, Any] = {"framealpha": 0.85, "edgecolor": "none"}
+INCHES_PER_NAME = 1.3
+"""Width of an entry of a legend."""
+BELOW_PT = 34.0
+"""From the axes down to the legend: what tick labels and the axis label take."""
+POINTS_PER_ROW, POINTS_PER_DATE = 9.0, 36.0
+"""Least distance of two labels on the axes of EVSEs and of time."""
+LONG_DAYS = 10
+"""A run that is longer than this is drawn with thinner lines."""
 
 
 def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
@@ -28,7 +35,8 @@ def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     power_kw = simulation.energy_wh / hours / 1000.0
     base_kw = frame["background_w"].to_numpy() / 1000.0
     when: Any = frame.index
-    ax.fill_between(when, 0.0, base_kw, step="post", color=GREY, linewidth=0.0, label="building and plants")
+    thin = _thin(simulation)
+    ax.fill_between(when, 0.0, base_kw, step="post", color=GREY, linewidth=0.0, label="everything else")
     below = base_kw.copy()
     order = np.argsort(-power_kw.sum(axis=1), kind="stable")
     for place, row in enumerate(order.tolist()):
@@ -36,21 +44,23 @@ def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
             continue
         above = below + power_kw[row]
         colour = COLOURS[place % (len(COLOURS) - 1)]
-        label = "vehicles, one colour per EVSE" if place == 0 else None
+        label = "vehicles, by EVSE" if place == 0 else None
         ax.fill_between(when, below, above, step="post", color=colour, linewidth=0.0, alpha=0.85, label=label)
         below = above
     if outcome.battery_wh:
         site_kw = frame["site_w"] / 1000.0
-        ax.step(when, site_kw, where="post", color="black", linewidth=1.3, label="connection, with the battery")
+        ax.step(when, site_kw, where="post", color="black", linewidth=thin * 1.3, label="with the battery")
     uncontrolled_kw = (frame["uncontrolled_w"] + frame["background_w"]).to_numpy() / 1000.0
-    ax.step(when, uncontrolled_kw, where="post", color="black", linewidth=0.9, linestyle=":", label="uncontrolled")
+    ax.step(
+        when, uncontrolled_kw, where="post", color="black", linewidth=thin * 0.9, linestyle=":", label="uncontrolled"
+    )
     limit_kw = _limit_w(simulation)
     if limit_kw is not None:
-        ax.axhline(limit_kw / 1000.0, color=LIMIT, linewidth=1.4, label="limit of the connection")
+        ax.axhline(limit_kw / 1000.0, color=LIMIT, linewidth=1.4, label="limit")
     ax.set_ylabel("power [kW]")
-    ax.set_title(f"{outcome.plan.site.name}: {simulation.strategy.replace('_', ' ')}")
+    _title(ax, f"{outcome.plan.site.name}: {simulation.strategy.replace('_', ' ')}")
     ax.set_ylim(bottom=min(0.0, float(base_kw.min())))
-    ax.legend(loc="upper right", fontsize="small", **LEGEND)
+    _legend(ax)
     _dates(ax, simulation)
     return ax
 
@@ -64,9 +74,11 @@ def plot_heat_map(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     rows = np.arange(len(power_kw) + 1) - 0.5
     shown = np.ma.masked_less_equal(power_kw, 0.0)
     mesh = ax.pcolormesh(edges, rows, shown, cmap="viridis", vmin=0.0, rasterized=True)
-    ax.set_yticks(range(len(power_kw)), [evse.id for evse in outcome.plan.site.evses])
+    names = [evse.id for evse in outcome.plan.site.evses]
+    every = max(1, round(len(names) * POINTS_PER_ROW / (_size_in(ax)[1] * 72.0) + 0.5))
+    ax.set_yticks(range(0, len(names), every), names[::every], fontsize="small")
     ax.invert_yaxis()
-    ax.set_title(f"Who charged when: {simulation.strategy.replace('_', ' ')}")
+    _title(ax, f"Who charged when: {simulation.strategy.replace('_', ' ')}")
     if ax.figure is not None:
         ax.figure.colorbar(mesh, ax=ax, label="power [kW]")
     _dates(ax, simulation)
@@ -83,11 +95,10 @@ def plot_price(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     ax.set_ylabel("charging power [kW]")
     ax.set_ylim(bottom=0.0)
     right = ax.twinx()
-    right.step(when, price["price_per_kwh"], where="post", color=COLOURS[5], linewidth=1.4, label="price")
+    thin = _thin(simulation)
+    right.step(when, price["price_per_kwh"], where="post", color=COLOURS[5], linewidth=thin * 1.4, label="price")
     right.set_ylabel(f"price [{simulation.tariff.currency} per kWh]", color=COLOURS[5])
-    lines, labels = ax.get_legend_handles_labels()
-    more, names = right.get_legend_handles_labels()
-    ax.legend(lines + more, labels + names, loc="upper right", fontsize="small", **LEGEND)
+    _legend(ax, right)
     _dates(ax, simulation)
     return ax
 
@@ -107,8 +118,8 @@ def plot_promises(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
             ax.bar(frame.index[chosen], got_kwh[chosen], width=0.9, color=colour, label=label)
     ax.set_xlabel("sessions, smallest first")
     ax.set_ylabel("energy [kWh]")
-    ax.set_title("What was asked, and what came of it")
-    ax.legend(loc="upper left", fontsize="small", **LEGEND)
+    _title(ax, "What came of each session")
+    _legend(ax)
     return ax
 
 
@@ -131,11 +142,11 @@ def plot_duration_curve(simulations: list[Simulation], ax: "Axes | None" = None)
         )
     limit_w = _limit_w(simulations[0]) if simulations else None
     if limit_w is not None:
-        ax.axhline(limit_w / 1000.0, color=LIMIT, linewidth=1.2, label="limit of the connection")
+        ax.axhline(limit_w / 1000.0, color=LIMIT, linewidth=1.2, label="limit")
     ax.set_xlabel("share of the time [%]")
     ax.set_ylabel("load of the site [kW]")
     ax.set_xlim(0.0, 100.0)
-    ax.legend(loc="upper right", fontsize="small", **LEGEND)
+    _legend(ax)
     return ax
 
 
@@ -152,10 +163,10 @@ def plot_comparison(simulations: list[Simulation], figure: str = "cost", ax: "Ax
         label = f"{figure.replace('_', ' ')} [{currency}]" if figure.startswith("cost") else figure.replace("_", " ")
     colours = [GREY if name == "uncontrolled" else COLOURS[0] for name in names]
     bars = ax.barh(names, values, color=colours)
-    ax.bar_label(bars, fmt=" {:,.4g}", fontsize="small")
+    ax.bar_label(bars, labels=[f" {_number(value)}" for value in values], fontsize="small")
     ax.invert_yaxis()
     ax.set_xlabel(label)
-    ax.margins(x=0.15)
+    ax.margins(x=0.25)
     return ax
 
 
@@ -176,20 +187,21 @@ def plot_waterfall(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     missing_kwh = (frame["energy_requested_wh"] - frame["energy_delivered_wh"]).clip(lower=0.0) / 1000.0
     by_promise = missing_kwh.groupby(frame["promise"].fillna("nothing said")).sum()
     level_kwh = float(frame["energy_requested_wh"].sum()) / 1000.0
-    names, bottoms, heights, colours = ["asked for"], [0.0], [level_kwh], [COLOURS[0]]
+    names, starts, widths, colours = ["asked for"], [0.0], [level_kwh], [COLOURS[0]]
     for promise, name, colour in WATERFALL:
         gone_kwh = float(by_promise.get(promise, 0.0))
         if gone_kwh > 0.0:
             level_kwh -= gone_kwh
             names.append(name)
-            bottoms.append(level_kwh)
-            heights.append(gone_kwh)
+            starts.append(level_kwh)
+            widths.append(gone_kwh)
             colours.append(colour)
-    bars = ax.bar([*names, "delivered"], [*heights, level_kwh], bottom=[*bottoms, 0.0], color=[*colours, COLOURS[0]])
-    ax.bar_label(bars, labels=[f"{height:,.4g}" for height in (*heights, level_kwh)], fontsize="small")
-    ax.set_ylabel("energy [kWh]")
-    ax.set_title(f"From what was asked to what was delivered: {simulation.strategy.replace('_', ' ')}")
-    ax.margins(y=0.1)
+    bars = ax.barh([*names, "delivered"], [*widths, level_kwh], left=[*starts, 0.0], color=[*colours, COLOURS[0]])
+    ax.bar_label(bars, labels=[f" {_number(width)}" for width in (*widths, level_kwh)], fontsize="small")
+    ax.invert_yaxis()
+    ax.set_xlabel("energy [kWh]")
+    _title(ax, f"From asked to delivered: {simulation.strategy.replace('_', ' ')}")
+    ax.margins(x=0.25)
     return ax
 
 
@@ -211,9 +223,52 @@ def _limit_w(simulation: Simulation) -> float | None:
     return min(given, default=None)
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:,.4g}"
+
+
+def _thin(simulation: Simulation) -> float:
+    return 1.0 if simulation.outcome.plan.seconds <= LONG_DAYS * 86_400 else 0.5
+
+
+def _title(ax: "Axes", text: str) -> None:
+    ax.set_title(text, fontsize="medium")
+
+
+def _size_in(ax: "Axes") -> tuple[float, float]:
+    """Return the width and height of axes [in]."""
+    box, figure = ax.get_position(), ax.get_figure(root=True)
+    assert figure is not None
+    width_in, height_in = figure.get_size_inches()
+    return float(box.width * width_in), float(box.height * height_in)
+
+
+def _legend(ax: "Axes", *others: "Axes") -> None:
+    """Put the legend below the axes, where it hides nothing, in as many columns as there is room for."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    handles, names = ax.get_legend_handles_labels()
+    for other in others:
+        more, further = other.get_legend_handles_labels()
+        handles, names = handles + more, names + further
+    ax.legend(
+        handles,
+        names,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=ax.transAxes + ScaledTranslation(0.0, -BELOW_PT / 72.0, figure.dpi_scale_trans),
+        ncols=min(len(names), max(2, int(_size_in(ax)[0] / INCHES_PER_NAME))),
+        fontsize="small",
+        frameon=False,
+    )
+
+
 def _dates(ax: "Axes", simulation: Simulation) -> None:
     dates, zone = _mdates(), simulation.outcome.plan.site.time_zone
-    locator = dates.AutoDateLocator(tz=zone)
+    most = max(4, int(_size_in(ax)[0] * 72.0 / POINTS_PER_DATE))
+    locator = dates.AutoDateLocator(tz=zone, minticks=2, maxticks=most)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone))
     times = simulation.outcome.grid.times

@@ -17,7 +17,7 @@ from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Site
 from loadmgr.sim.arrivals import plan_arrivals
 from loadmgr.sim.battery_bank import BatteryBank
-from loadmgr.sim.controlled import Fidelity, live_controlled, with_meter_interval
+from loadmgr.sim.controlled import Fidelity, live_controlled, with_battery_links, with_meter_interval
 from loadmgr.sim.crowd import FloatArray
 from loadmgr.sim.outcome import Outcome, WorldReport, background_w
 from loadmgr.sim.program_strategy import Horizon, Optimum, Program, outlook
@@ -177,6 +177,7 @@ def run_plan(
 def _run_controller(plan: WorldPlan, tariff: Tariff, options: SimulationOptions) -> Simulation:
     if options.meter_interval_s is not None:
         plan = with_meter_interval(plan, options.meter_interval_s)
+    plan = with_battery_links(plan)
     settings = options.control or ControlSettings(stay_s=round(options.slots.stay_s), need_wh=options.slots.need_wh)
     controlled = _complete(live_controlled(plan, tariff, fidelity=options.fidelity, settings=settings))
     world = controlled.world

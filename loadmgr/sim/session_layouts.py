@@ -30,6 +30,10 @@ COLUMNS = (
     "energy_delivered_wh",
     "max_a",
     "phases",
+    "energy_must_wh",
+    "must_by",
+    "discharge_a",
+    "discharge_wh",
 )
 REQUIRED = ("session_id", "arrival", "departure", "energy_requested_wh")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from loadmgr.allocation import ChargingRequest, CircuitLimits, build_problem
 from loadmgr.allocation.constraints import NetworkRows, network_rows
-from loadmgr.control.network import battery_at
+from loadmgr.control.planning.network import battery_at
 from loadmgr.model.ids import CircuitId
 from loadmgr.model.series import StepFunction, TimeGrid
 from loadmgr.model.topology import Circuit, Evse, Site
@@ -23,6 +23,8 @@ def with_cabinet_circuits(site: Site) -> Site:
 
     A cabinet's power counts at its infeed, with the losses of its best outlet.
     """
+    if not site.cabinets:
+        return site
     circuits, feed_of = list(site.circuits), {evse.id: evse.circuit for evse in site.evses}
     for cabinet in site.cabinets:
         outlets = [site.evse_by_id[name] for name in cabinet.evses]

@@ -195,7 +195,7 @@ class SlotRun:
 
     def _charge(self, step: int, now_s: float, until_s: float) -> None:
         crowd = self._crowd
-        if not self._book.busy and not len(self._bank) and not crowd.hungry.any():
+        if not self._book.busy and not len(self._bank) and not crowd.worth_asking.any():
             return  # what was promised to those that are full can wait: it does not change any more
         current_a = self._strategy.currents_a(
             crowd, now_s=now_s, seconds=until_s - now_s, room=self._network.room[step]
@@ -208,7 +208,8 @@ class SlotRun:
             due_s, row, visit = self._promises.pop(0)
             if crowd.visits[row] is visit:
                 so_far_wh = crowd.taken_wh(current_a, np.full(len(current_a), max(due_s - now_s, 0.0)))[row]
-                self._by_promise_wh[visit.session_id] = float(crowd.energy_wh[row] + so_far_wh)
+                ratio = visit.vehicle.round_trip_ratio if so_far_wh < 0.0 else 1.0
+                self._by_promise_wh[visit.session_id] = float(crowd.energy_wh[row] + so_far_wh / ratio)
         seconds = np.minimum(crowd.departure_s, until_s) - now_s
         self.energy_wh[step] += crowd.charge(current_a, seconds)
 

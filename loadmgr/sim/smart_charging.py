@@ -41,6 +41,7 @@ from loadmgr.model.profile import (
     ChargingProfile,
     ChargingSchedule,
     OcppVersion,
+    OperationMode,
     ProfileKind,
     ProfilePurpose,
     RateUnit,
@@ -60,6 +61,10 @@ Answer = Callable[[Payload, datetime], Awaitable[Payload]]
 
 OURS = "CSO"
 """ChargingLimitSource of what a CSMS has set."""
+
+
+V2X_MODES = frozenset({OperationMode.CHARGING_ONLY, OperationMode.CENTRAL_SETPOINT, OperationMode.IDLE})
+"""What a simulated station that can feed back follows (2.1)."""
 
 
 def settings_of(
@@ -83,6 +88,7 @@ def settings_of(
         direct_current=direct,
         voltage_v=voltage_v,
         time_zone=None if time_zone is None else ZoneInfo(time_zone),
+        operation_modes=V2X_MODES if any(e.discharge_a > 0.0 for e in evses) else None,
     )
 
 

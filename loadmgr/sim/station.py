@@ -16,19 +16,19 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from loadmgr.composite.transaction import StationTransaction
-from loadmgr.model.ids import StationId, TransactionId
+from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion
 from loadmgr.model.topology import Evse
 from loadmgr.sim.answers import Answers
 from loadmgr.sim.arrivals import Visit
 from loadmgr.sim.bay import READER_S, Bay, BayWatcher
-from loadmgr.sim.device import LOCAL_AUTHORIZE_OFFLINE, MEASURANDS, METER_INTERVAL, DeviceModel
+from loadmgr.sim.device import MEASURANDS, METER_INTERVAL, DeviceModel
 from loadmgr.sim.direct import Dial, dial_url
 from loadmgr.sim.manners import Manners
 from loadmgr.sim.outlet import Outlet
 from loadmgr.sim.smart_charging import SmartCharging, empty_store, settings_of
 from loadmgr.sim.station_clock import StationClock
+from loadmgr.sim.transactions import Transactions
 from ocpp_link.errors import CallTimeout, ConnectFailed, ConnectionLost, OcppError
 from ocpp_link.testing import ChargingStation
 
@@ -90,8 +90,15 @@ class SimStation:
         self.bays = {e.number: Bay(Outlet(e, voltage_v=voltage_v), watcher) for e in evses}
         self.settings = settings_of(version, evses, voltage_v=voltage_v, time_zone=time_zone)
         self.store = empty_store(station_id, self.settings)
-        self.device = DeviceModel(self.settings, meter_interval_s=meter_interval_s, smart_charging=smart_charging)
+        switches = any(e.switches_phases for e in evses)
+        self.device = DeviceModel(
+            self.settings,
+            meter_interval_s=meter_interval_s,
+            smart_charging=smart_charging,
+            switches_phases=switches,
+        )
         self.profiles = SmartCharging(self, available=smart_charging)
+        self.transactions = Transactions(self)
         self.wire = ChargingStation(
             identity=station_id,
             version=version.value,
@@ -104,8 +111,8 @@ class SimStation:
         )
         self._connect = dial
         self._online = asyncio.Event()
-        self._powered = True
-        self._starts = 0
+        self._powered = True  # and has a network
+        self._dark = False
         self._tasks: asyncio.TaskGroup | None = None
 
     async def live(self, visits: Mapping[int, Sequence[Visit]], *, start_s: float) -> None:
@@ -126,6 +133,20 @@ class SimStation:
         """Let something run beside the rest of the station's life."""
         assert self._tasks is not None, f"station {self.id} does not live yet"
         self._tasks.create_task(work)
+
+    @property
+    def online(self) -> bool:
+        """Whether the CSMS has taken it on."""
+        return self._online.is_set()
+
+    async def wait_online(self) -> None:
+        """Return as soon as the CSMS has taken it on."""
+        await self._online.wait()
+
+    @property
+    def powered(self) -> bool:
+        """Whether it has power, and a network."""
+        return self._powered
 
     # The power side.
 
@@ -151,33 +172,11 @@ class SimStation:
     def _entitle(self, bay: Bay, now: datetime, now_s: float) -> float | None:
         """Work out what the profiles allow an EVSE now; return when that next changes [s]."""
         evse, limit = bay.outlet.evse, self.manners.followed(self.store, bay.number).limit_at(bay.number, now)
-        if limit.limit_a is None:
-            bay.entitled_a = evse.max_a
-        else:
-            # On DC a limit in W stands as one phase's worth; the infeed shares it over its phases.
-            shares = len(evse.phases) if self.settings.direct_current else 1
-            bay.entitled_a = min(limit.limit_a / shares, evse.max_a)
+        bay.entitle(limit, shares=len(evse.phases) if self.settings.direct_current else 1)
         if limit.until is None or not bay.energised:
             return None
         # never in the same instant again, whatever rounding to microseconds does to `until`
         return now_s + max((limit.until - now).total_seconds(), 1e-3)
-
-    def _energise(self, bay: Bay, transaction: TransactionId) -> None:
-        """Let energy flow in a transaction, which may replace a local one."""
-        now = self.clock.now()
-        self.store.end_transaction(bay.number)
-        self.store.start_transaction(
-            StationTransaction(evse_id=bay.number, transaction_id=transaction, started_at=now), now=now
-        )
-        bay.transaction, bay.energised = transaction, True
-        self.refresh(bay)
-
-    def _cut(self, bay: Bay) -> None:
-        """Open the contactor: no transaction, no energy."""
-        self.store.end_transaction(bay.number)
-        self.store.purge(self.clock.now())
-        bay.transaction, bay.energised = None, False
-        bay.finished = bay.visit is not None
 
     # A stay.
 
@@ -188,51 +187,15 @@ class SimStation:
             self.refresh(bay)
             self.spawn(self._begin_after_reader(bay, visit))
             await self._sample_until(bay, visit.departure_s)
-            self._cut(bay)
+            self.transactions.cut(bay)
             bay.unplug(self.clock.now_s())
-            self.spawn(self._finish(bay, reason="EVDisconnected"))
+            self.transactions.ended(bay, reason="EVDisconnected")
             self.refresh(bay)
 
     async def _begin_after_reader(self, bay: Bay, visit: Visit) -> None:
         await self.clock.sleep_until(self.clock.now_s() + READER_S)
-        if bay.visit is visit and not bay.energised and bay.available:
-            await self.begin(bay, visit.id_token)
-
-    async def begin(self, bay: Bay, token: str, *, remote_start_id: int | None = None) -> None:
-        """Authorise and start a transaction; offline it starts by itself where that is allowed."""
-        visit = bay.visit
-        async with bay.order:
-            if not self._online.is_set() and self.device.text(LOCAL_AUTHORIZE_OFFLINE) == "true":
-                self._starts += 1
-                self._energise(bay, TransactionId(f"offline-{self._starts}"))
-            if remote_start_id is None:
-                status = await self.deliver(lambda: self.wire.authorize(token))
-                if status != "Accepted" or bay.visit is not visit:
-                    self.store.drop_pending(bay.number)
-                    self._cut(bay)
-                    self.refresh(bay)
-                    return
-            reply = await self.deliver(
-                lambda: self.wire.start_transaction(
-                    bay.number, token, meter_wh=bay.outlet.register_wh, remote_start_id=remote_start_id
-                )
-            )
-            if reply is not None and reply.status == "Accepted" and bay.visit is visit and self._powered:
-                self._energise(bay, TransactionId(reply.transaction_id))
-            self.store.drop_pending(bay.number)  # of a remote start that led to no transaction
-
-    async def stop(self, bay: Bay, *, reason: str) -> None:
-        """Stop the transaction of an EVSE; the cable stays in."""
-        self._cut(bay)
-        self.refresh(bay)
-        await self._finish(bay, reason=reason)
-
-    async def _finish(self, bay: Bay, *, reason: str) -> None:
-        register_wh = bay.outlet.register_wh
-        async with bay.order:
-            await self._online.wait()
-            if bay.number in self.wire.transactions:
-                await self._tried(self.wire.stop_transaction(bay.number, meter_wh=register_wh, reason=reason))
+        if bay.visit is visit and not bay.energised and bay.available and not self._dark:
+            await self.transactions.begin(bay, visit.id_token)
 
     async def _sample_until(self, bay: Bay, end_s: float) -> None:
         """Send meter values in the configured interval until the vehicle leaves."""
@@ -245,12 +208,16 @@ class SimStation:
             await self.sample(bay)
 
     async def sample(self, bay: Bay) -> None:
-        """Send meter values of an EVSE, if it can."""
-        if bay.energised and self._online.is_set():
+        """Send meter values of an EVSE in a transaction; without a link they wait."""
+        told = self.wire.transactions.get(bay.number) == bay.transaction  # what belongs to none is not said
+        if bay.energised and (told or not self.online):
             self.profiles.note_soc(bay.number, bay.outlet.state_of_charge_ratio)
             self.refresh(bay)
             samples = bay.samples(self.device.text(MEASURANDS), meter_ratio=self.manners.meter_ratio)
-            await self._tried(self.wire.meter_values(bay.number, samples))
+            if self.online:
+                await self._tried(self.wire.meter_values(bay.number, samples))
+            else:
+                bay.keep(samples, at=self.clock.now())
 
     # The link.
 
@@ -265,7 +232,8 @@ class SimStation:
 
     def link_lost(self, reason: str) -> None:
         """Take note that the link is down, and dial again unless the power is off too."""
-        logger.debug("%s: %s", self.id, reason)
+        if self._powered:
+            logger.info("%s: no connection any more: %s", self.id, reason)
         self._online.clear()
         self.store.note_offline(self.clock.now())
         self.refresh_all()
@@ -283,24 +251,24 @@ class SimStation:
     async def reset(self, *, down_s: float) -> None:
         """Restart in good order, as after Reset."""
         for bay in self.bays.values():
-            await self.stop(bay, reason="Reboot")
+            await self.transactions.stop(bay, reason="Reboot")
         await self.reboot(down_s=down_s, forget=not self.keeps_profiles, reason="RemoteReset")
 
     async def reboot(self, *, down_s: float, forget: bool, reason: str = "PowerUp") -> None:
-        """Lose power: transactions break off, profiles may be forgotten, and vehicles start anew afterwards."""
-        self._powered = False
+        """Lose power: transactions end, profiles may be forgotten, and vehicles start anew afterwards."""
+        self._powered, self._dark = False, True
         self._online.clear()
         for bay in self.bays.values():
-            self._cut(bay)
+            self.transactions.ended(bay, reason="PowerLoss")
+            self.transactions.cut(bay)
             bay.finished = False
             bay.told_status = None
         if forget:
             self.store = empty_store(self.id, self.settings)
         self.refresh_all()
         await self.wire.disconnect(drop=True)
-        self.wire.forget()
         await self.clock.sleep_until(self.clock.now_s() + down_s)
-        self._powered = True
+        self._powered, self._dark = True, False
         self.clock.synchronise()
         await self._dial(boot_reason=reason)
         for bay in self.bays.values():
@@ -315,6 +283,7 @@ class SimStation:
                 if boot_reason is not None:
                     await self._boot(boot_reason)
                 self._online.set()
+                logger.info("%s: connected", self.id)
                 self.store.note_online(self.clock.now())
                 self.refresh_all()
             except (ConnectFailed, ConnectionLost, CallTimeout) as error:
@@ -324,6 +293,7 @@ class SimStation:
         for bay in self.bays.values():
             bay.told_status = None
             await self._tell_status(bay)
+            self.transactions.link_is_back(bay)
 
     async def _boot(self, reason: str) -> None:
         while True:

@@ -186,11 +186,13 @@ def span_of(
         If there are no sessions to take the span from.
     """
     zone = ZoneInfo(time_zone)
-    if not records:
+    if not records and (first_day is None or days is None):
         raise InputError("there is no session to simulate")
     first = first_day or min(r.arrival for r in records).astimezone(zone).date()
-    last = max(r.departure for r in records).astimezone(zone).date() + timedelta(days=1)
-    end = last if days is None else first + timedelta(days=days)
+    if days is None:
+        end = max(r.departure for r in records).astimezone(zone).date() + timedelta(days=1)
+    else:
+        end = first + timedelta(days=days)
     return datetime.combine(first, time(), tzinfo=zone), datetime.combine(end, time(), tzinfo=zone)
 
 

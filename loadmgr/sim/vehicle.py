@@ -8,7 +8,9 @@ Rules kept here
    exponential approach beyond it. There is no tick.
 3. A limit below the vehicle's minimum means pause (IEC 61851-1 Annex A), whatever the taper.
 4. A vehicle may draw less than it is offered, never more once it has followed.
-5. A vehicle is full when no more than ``FULL_WH`` is missing. Full is an amount of energy, never a time that is left or
+5. A current below 0 asks it to feed back: it does so down to its own floor, with what its battery loses both ways. What
+   it took and what it gave are counted apart, as a meter does.
+6. A vehicle is full when no more than ``FULL_WH`` is missing. Full is an amount of energy, never a time that is left or
    a share of what it takes: those depend on how time is cut, and tell two vehicles with the same battery apart.
 """
 
@@ -43,6 +45,10 @@ class VehicleSpec:
         Energy into the battery per energy from the grid.
     lag_s : float
         Time it takes to follow a new limit [s].
+    discharge_a : float
+        Most that it feeds back [A per phase]; 0 where it cannot.
+    floor_ratio : float
+        State of charge below which it feeds nothing back.
     """
 
     capacity_wh: float
@@ -55,6 +61,8 @@ class VehicleSpec:
     efficiency_ratio: float = 0.9
     taper: Taper = field(default_factory=Taper)
     lag_s: float = 3.0
+    discharge_a: float = 0.0
+    floor_ratio: float = 0.2
 
     def __post_init__(self) -> None:
         if not self.capacity_wh > 0.0:
@@ -71,6 +79,10 @@ class VehicleSpec:
             raise ValueError(f"efficiency_ratio must lie above 0 and at most at 1, got {self.efficiency_ratio}")
         if self.lag_s < 0.0:
             raise ValueError(f"lag_s must be 0 or above, got {self.lag_s}")
+        if not (self.discharge_a >= 0.0 and 0.0 <= self.floor_ratio <= 1.0):
+            raise ValueError(
+                f"discharge_a must be 0 or above and floor_ratio in [0, 1], got {self.discharge_a}, {self.floor_ratio}"
+            )
 
     @property
     def room_wh(self) -> float:
@@ -80,6 +92,16 @@ class VehicleSpec:
     def state_of_charge_ratio(self, energy_wh: float) -> float:
         """Return the state of charge after ``energy_wh`` from the grid since arrival."""
         return min(self.arrival_ratio + energy_wh * self.efficiency_ratio / self.capacity_wh, 1.0)
+
+    @property
+    def round_trip_ratio(self) -> float:
+        """Energy fed back per energy that it takes to charge it again."""
+        return self.efficiency_ratio**2
+
+    @property
+    def floor_wh(self) -> float:
+        """Energy from the grid since arrival at which it stands at its floor; below 0 where it came with more [Wh]."""
+        return (self.floor_ratio - self.arrival_ratio) * self.capacity_wh / self.efficiency_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +177,7 @@ class Vehicle:
     def __init__(self, spec: VehicleSpec, *, now_s: float, voltage_v: float, evse_phases: int) -> None:
         self.spec = spec
         self.energy_wh = 0.0
+        self.exported_wh = 0.0
         self.offered_a = 0.0  # what it follows now; what it was told later waits in _told
         self._phases = min(spec.phases, evse_phases)
         self._voltage_v = voltage_v
@@ -173,9 +196,26 @@ class Vehicle:
         return self._told[-1][1] if self._told else self.offered_a
 
     @property
+    def net_wh(self) -> float:
+        """What it has gained since arrival: energy taken, less what charges again what it fed back [Wh]."""
+        return self.energy_wh - self.exported_wh / self.spec.round_trip_ratio
+
+    @property
     def full(self) -> bool:
         """Whether it has reached its own target."""
-        return self.spec.room_wh - self.energy_wh <= FULL_WH
+        return self.spec.room_wh - self.net_wh <= FULL_WH
+
+    @property
+    def _back_w(self) -> float:
+        """Power that it feeds back now [W]."""
+        if self.offered_a >= 0.0 or self._above_floor_wh <= FULL_WH:
+            return 0.0
+        return min(-self.offered_a, self.spec.discharge_a) * self._voltage_v * self._phases
+
+    @property
+    def _above_floor_wh(self) -> float:
+        """What it can feed back until it stands at its floor [Wh]."""
+        return (self.net_wh - self.spec.floor_wh) * self.spec.round_trip_ratio
 
     @property
     def _full_w(self) -> float:
@@ -183,28 +223,38 @@ class Vehicle:
         return full_w if self.spec.max_w is None else min(full_w, self.spec.max_w)
 
     def _course_now(self) -> _Course:
-        known = self._known
-        if known is not None and known[0] == self.energy_wh and known[1] == self.offered_a:
+        known, net_wh = self._known, self.net_wh
+        if known is not None and known[0] == net_wh and known[1] == self.offered_a:
             return known[2]
         course = self._course_anew()
-        self._known = (self.energy_wh, self.offered_a, course)
+        self._known = (net_wh, self.offered_a, course)
         return course
 
     def _course_anew(self) -> _Course:
         offered_a = self.offered_a if self.offered_a >= self.spec.min_a - CURRENT_TOLERANCE_A else 0.0
         offered_w = offered_a * self._voltage_v * self._phases
-        return _course(self.spec, energy_wh=self.energy_wh, offered_w=offered_w, full_w=self._full_w)
+        return _course(self.spec, energy_wh=self.net_wh, offered_w=offered_w, full_w=self._full_w)
 
     @property
     def power_w(self) -> float:
-        """Power that it draws now [W]."""
+        """Power that it draws now, below 0 where it feeds back [W]."""
+        back_w = self._back_w
+        if back_w > 0.0:
+            return -back_w
         course = self._course_now()
         return course.flat_w if course.flat_wh > 0.0 else course.falling_w
 
     @property
     def current_a(self) -> float:
-        """Current that it draws now [A per phase]."""
+        """Current that it draws now, below 0 where it feeds back [A per phase]."""
         return self.power_w / (self._voltage_v * self._phases)
+
+    def use_phases(self, now_s: float, phases: int) -> None:
+        """Let its EVSE have so many phases from now on."""
+        self.advance(now_s)
+        used = min(self.spec.phases, phases)
+        if used != self._phases:
+            self._phases, self._known = used, None
 
     def offer(self, now_s: float, current_a: float) -> None:
         """Tell it a new limit [A per phase]; it follows ``lag_s`` later."""
@@ -230,8 +280,12 @@ class Vehicle:
         self._charge_until(now_s)
 
     def next_change_s(self) -> float | None:
-        """Return when its current next jumps: a limit followed or the target reached; ``None`` if never."""
-        full_s = _full_after_s(self._course_now())
+        """Return when its current next jumps: a limit followed, target or floor reached; ``None`` if never."""
+        back_w = self._back_w
+        if back_w > 0.0:
+            full_s: float | None = self._above_floor_wh / back_w * SECONDS_PER_HOUR
+        else:
+            full_s = _full_after_s(self._course_now())
         when_s = None if full_s is None else self._now_s + full_s
         if self._told and (when_s is None or self._told[0][0] < when_s):
             return self._told[0][0]
@@ -241,9 +295,13 @@ class Vehicle:
         seconds = when_s - self._now_s
         if seconds <= 0.0:
             return
-        taken_wh = _energy_wh(self._course_now(), seconds)
-        if taken_wh > 0.0:
-            self.energy_wh += taken_wh
-            if self.full:
-                self.energy_wh = self.spec.room_wh
+        back_w = self._back_w
+        if back_w > 0.0:
+            self.exported_wh += min(back_w * seconds / SECONDS_PER_HOUR, self._above_floor_wh)
+        else:
+            taken_wh = _energy_wh(self._course_now(), seconds)
+            if taken_wh > 0.0:
+                self.energy_wh += taken_wh
+                if self.full:
+                    self.energy_wh += self.spec.room_wh - self.net_wh
         self._now_s = when_s

@@ -18,11 +18,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from loadmgr.control.observation import Observation, SiteMeterReading
+from loadmgr.control.battery_facts import SetBatteryPower
+from loadmgr.control.observation import BatteryReading, Observation, SiteMeterReading
 from loadmgr.model.ids import CircuitId, EvseId, SessionId
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Meter, Phase, Station, Trust
 from loadmgr.sim.arrivals import Visit
+from loadmgr.sim.battery import SimBattery
 from loadmgr.sim.cause import name_cause
 from loadmgr.sim.clock import PartyClock, VirtualClock
 from loadmgr.sim.direct import Dial, dial_url
@@ -80,6 +82,9 @@ class World:
         self._promises = clock.party("promises")
         self._by_promise_wh: dict[SessionId, float] = {}
         self.stations = {station.id: self._station(station, url, dial) for station in plan.site.stations}
+        self.batteries = {b.id: SimBattery(b, b.link) for b in plan.site.batteries if b.link is not None}
+        self._battery_party = clock.party("batteries", priority=1)
+        self._battery_marks_wh: list[float] = []
         self.outlets: dict[EvseId, Outlet] = {
             bay.outlet.evse.id: bay.outlet for station in self.stations.values() for bay in station.bays.values()
         }
@@ -111,6 +116,8 @@ class World:
             by_evse[visit.evse.id].append(visit)
         self._start_background(self.clock.party("background"))
         self._start_slots(self.clock.party("slots"))
+        for battery in self.batteries.values():
+            self._battery_party.call_at(0.0, partial(self._read_battery, battery))
         for meter in site.meters:
             self._start_meter(meter, self.clock.party(f"meter:{meter.id}", priority=2))
         lives = [
@@ -168,7 +175,7 @@ class World:
         outlet = self.outlets[visit.evse.id]
         outlet.advance(self.clock.now_s())
         if outlet.vehicle is not None:
-            self._by_promise_wh[visit.session_id] = outlet.vehicle.energy_wh
+            self._by_promise_wh[visit.session_id] = outlet.vehicle.net_wh
 
     def _stay(self, visit: Visit, energy_wh: float, *, over: bool) -> Stay:
         by_promise_wh = self._by_promise_wh.get(visit.session_id, energy_wh)
@@ -196,18 +203,61 @@ class World:
         party.call_at(0.0, read)
 
     def _measure(self) -> list[float]:
-        """Bring every EVSE up to now; return their registers [Wh]."""
+        """Bring every EVSE up to now; return what went through each so far, import less export [Wh]."""
         registers_wh = []
         for outlet in self.outlets.values():
             if outlet.vehicle is not None:
                 outlet.advance(self.clock.now_s())
                 self.changed(outlet)
-            registers_wh.append(outlet.register_wh)
+            registers_wh.append(outlet.register_wh - outlet.exported_wh)
         return registers_wh
 
     def _start_slots(self, party: PartyClock) -> None:
         for when_s in self._marks_s[1:-1]:
-            party.call_at(when_s, lambda: self._booked.append((self.clock.now_s(), self._measure())))
+            party.call_at(when_s, self._book)
+
+    def _book(self) -> None:
+        self._booked.append((self.clock.now_s(), self._measure()))
+        self._battery_marks_wh.append(self._battery_wh())
+
+    # Batteries.
+
+    def tell_battery(self, told: SetBatteryPower) -> None:
+        """Let a battery hear what it is to do."""
+        battery = self.batteries[told.battery]
+        battery.tell(self.clock.now_s(), float(told.power_w))
+        self._enter_battery(battery)
+
+    def _read_battery(self, battery: SimBattery) -> None:
+        battery.advance(self.clock.now_s())
+        self._enter_battery(battery)
+        said = BatteryReading(
+            at=self.clock.now(),
+            battery=battery.battery.id,
+            power_w=battery.power_w,
+            state_of_charge_ratio=battery.state_of_charge_ratio,
+        )
+        self._observe(said)
+        self._battery_party.call_at(self.clock.now_s() + battery.link.every_s, partial(self._read_battery, battery))
+
+    def _enter_battery(self, battery: SimBattery) -> None:
+        """Enter what a battery draws now, and see when that changes by itself."""
+        now_s, each = self.clock.now_s(), battery.power_w / (3.0 * self.plan.site.voltage_v)
+        item = battery.battery
+        self.ledger.enter(now_s, source=f"battery {item.id}", circuit=item.circuit, currents_a=(each, each, each))
+        change_s = battery.next_change_s()
+        if change_s is not None and change_s < now_s + battery.link.every_s:
+            self._battery_party.call_at(max(change_s, now_s + 1e-3), partial(self._battery_changed, battery))
+
+    def _battery_changed(self, battery: SimBattery) -> None:
+        battery.advance(self.clock.now_s())
+        self._enter_battery(battery)
+
+    def _battery_wh(self) -> float:
+        """Return what all batteries took so far, less what they gave [Wh]."""
+        for battery in self.batteries.values():
+            battery.advance(self.clock.now_s())
+        return math.fsum(battery.taken_wh for battery in self.batteries.values())
 
     def _cause(self, circuit: CircuitId, phase: Phase | None) -> str:
         flowing = {load.id: load.at(self.clock.now()) for load in self.plan.background}
@@ -219,7 +269,7 @@ class World:
         self._measure()
         self.ledger.advance(now_s)
         there = [
-            self._stay(visit, vehicle.energy_wh, over=False)
+            self._stay(visit, vehicle.net_wh, over=False)
             for evse, visit in self.visits.items()
             if (vehicle := self.outlets[evse].vehicle) is not None
         ]
@@ -228,9 +278,19 @@ class World:
             elapsed_s=now_s,
             marks_s=tuple(mark_s for mark_s, _ in self._books()),
             charged_wh=tuple(math.fsum(column) for column in zip(*self.energy_wh(), strict=True)),
+            battery_wh=self._battery_slots_wh(),
             stays=(*self._stays, *there),
             excursions=self.ledger.excursions(),
         )
+
+    def _battery_slots_wh(self) -> tuple[float, ...]:
+        """Return what all batteries took in each slot so far [Wh]; nothing where there are none."""
+        if not self.batteries:
+            return ()
+        marks_wh = [0.0, *self._battery_marks_wh]
+        if len(marks_wh) < len(self._books()):
+            marks_wh.append(self._battery_wh())
+        return tuple(after - before for before, after in pairwise(marks_wh))
 
     def _books(self) -> list[tuple[float, list[float]]]:
         """Return the marks so far with every register [s], [Wh], the present as the last."""

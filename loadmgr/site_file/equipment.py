@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from loadmgr.model.equipment import Battery, Cabinet
+from loadmgr.model.equipment import Battery, BatteryLink, Cabinet
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.site_file.circuits import check_unique
 from loadmgr.site_file.document import PathKey
@@ -10,7 +10,7 @@ from loadmgr.site_file.faults import FaultList
 from loadmgr.site_file.likeness import suggestion
 from loadmgr.site_file.parts import Parts, Placed
 from loadmgr.site_file.places import expand_range
-from loadmgr.site_file.schema import CabinetPart
+from loadmgr.site_file.schema import BatteryCommandPart, CabinetPart
 
 
 def build_batteries(parts: Parts, faults: FaultList) -> tuple[Battery, ...]:
@@ -26,6 +26,11 @@ def build_batteries(parts: Parts, faults: FaultList) -> tuple[Battery, ...]:
         elif part.stored < part.reserve:
             text = f"battery {part.id} has {part.stored:.0%} stored, less than its reserve of {part.reserve:.0%}"
             faults.add((*placed.path, "stored"), text, f"write at least {part.reserve:.0%}, or a smaller reserve")
+        elif part.command is not None and not 1.0 <= part.command.every <= part.command.watchdog / 2.0:
+            told = f"battery {part.id} is told every {part.command.every:g} s and rests after "
+            text = told + f"{part.command.watchdog:g} s without a word"
+            advice = "write every: 1s or more, and at most half the watchdog"
+            faults.add((*placed.path, "command"), text, advice)
         elif placed.whole:
             out.append(
                 Battery(
@@ -37,9 +42,14 @@ def build_batteries(parts: Parts, faults: FaultList) -> tuple[Battery, ...]:
                     reserve_wh=part.reserve * part.capacity,
                     stored_wh=part.stored * part.capacity,
                     efficiency_ratio=part.efficiency,
+                    link=None if part.command is None else _link(part.command),
                 )
             )
     return tuple(out)
+
+
+def _link(part: BatteryCommandPart) -> BatteryLink:
+    return BatteryLink(every_s=part.every, watchdog_s=min(part.watchdog, 3600.0))
 
 
 def build_cabinets(parts: Parts, circuit_of: dict[str, str], faults: FaultList) -> tuple[Cabinet, ...]:

@@ -7,17 +7,21 @@ from pathlib import Path
 from zoneinfo import available_timezones
 
 from loadmgr.errors import InputError, SiteFileError
+from loadmgr.model.equipment import PvPlant
 from loadmgr.model.ids import StationId
 from loadmgr.model.proof import StationProof
 from loadmgr.model.tariff import Tariff
-from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, PvPlant, Site, Timing
+from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, Site, Timing
 from loadmgr.site_file import circuits, electrical, places
 from loadmgr.site_file.document import Document, PathKey, document_of, read_document
+from loadmgr.site_file.drivers import build_drivers
 from loadmgr.site_file.equipment import build_batteries, build_cabinets
 from loadmgr.site_file.faults import Fault, FaultList
 from loadmgr.site_file.likeness import nearest
+from loadmgr.site_file.meters import build_battery_inputs, build_inputs
 from loadmgr.site_file.outside import build_compliance, build_sources
 from loadmgr.site_file.parts import Parts, is_whole, read_parts, read_tariff
+from loadmgr.site_file.prices import build_prices
 from loadmgr.site_file.proofs import proofs_path, read_proofs
 from loadmgr.site_file.rates import build_tariff
 from loadmgr.site_file.reading import Reading
@@ -68,7 +72,9 @@ def check_tariff(value: object, *, time_zone: str, currency: str) -> tuple[Tarif
     tariff = None
     if part is not None:
         site = SitePart(name="tariff", timezone=time_zone, currency=currency)
-        tariff = build_tariff(part, Reading(site=site, folder=None, faults=faults))
+        reading = Reading(site=site, folder=None, faults=faults)
+        tariff = build_tariff(part, reading)
+        build_prices(part, tariff, reading)
     return (None if faults.faults else tariff), tuple(sorted(faults.faults))
 
 
@@ -112,11 +118,15 @@ def _read(path: Path, document: Document, faults: FaultList, folder: Path | None
     places.check_places(parts, circuit_of, faults)
     places.check_stations(parts, faults)
     places.check_zero_ok(parts, faults)
+    places.check_limit_by(parts, faults)
     if parts.site is None or not _site_is_sound(parts.site, faults):
         return None
     reading = Reading(site=parts.site, folder=folder, faults=faults)
     tariff = None if parts.tariff is None else build_tariff(parts.tariff, reading)
+    market = None if parts.tariff is None else build_prices(parts.tariff, tariff, reading)
     building = build_building(parts, reading)
+    inputs = build_inputs(parts, reading)
+    battery_inputs = build_battery_inputs(parts, reading)
     plants, profiles = build_pv(parts, reading)
     site = _build_site(parts, circuit_of, plants, faults)
     if site is None:
@@ -131,6 +141,7 @@ def _read(path: Path, document: Document, faults: FaultList, folder: Path | None
     demo = None if parts.demo is None else build_demo(parts.demo, reading, stations=stations)
     compliance = build_compliance(parts, site, reading)
     sources = build_sources(parts, site, compliance, reading)
+    drivers = build_drivers(parts, reading)
     if tariff is None:
         return None
     defaults = parts.session_defaults
@@ -144,7 +155,11 @@ def _read(path: Path, document: Document, faults: FaultList, folder: Path | None
         pv=profiles,
         demo=demo,
         external_limits=sources,
+        meter_inputs=inputs,
+        battery_inputs=battery_inputs,
+        prices=market,
         compliance=compliance,
+        drivers=drivers,
     )
 
 

@@ -6,10 +6,24 @@ from loadmgr.model.topology import Evse, PhaseLimits, Site
 from loadmgr.site_file.circuits import check_unique
 from loadmgr.site_file.document import PathKey
 from loadmgr.site_file.likeness import suggestion
-from loadmgr.site_file.outside_schema import CapPart, ExternalLimitPart, RelayPart
+from loadmgr.site_file.meters import check_topic, http_place, openadr_place
+from loadmgr.site_file.outside_schema import (
+    CapPart,
+    ExternalLimitPart,
+    LimitsHttpPart,
+    LimitsMqttPart,
+    LimitsOpenAdrPart,
+    RelayPart,
+    SimpleLevelsPart,
+)
 from loadmgr.site_file.parts import Parts
 from loadmgr.site_file.reading import Reading
-from loadmgr.site_file.values import Cap, Compliance, OutsideSource, RelayInput
+from loadmgr.site_file.values import Cap, Compliance, HttpLimits, OpenAdrLimits, OutsideSource, RelayInput, TopicLimits
+
+_WAYS = ("file", "relay", "http", "mqtt", "openadr")
+_ASKED = ("relay", "http", "openadr")
+_EVERY_S = {"http": 10.0, "openadr": 30.0}
+"""How often a source is asked unless the file says so [s]; the others every second."""
 
 
 def build_compliance(parts: Parts, site: Site, reading: Reading) -> Compliance | None:
@@ -60,11 +74,11 @@ def _source(
     part: ExternalLimitPart, path: PathKey, site: Site, *, dimming: Compliance | None, reading: Reading
 ) -> OutsideSource | None:
     faults, noted = reading.faults, len(reading.faults.faults)
-    if (part.file is None) == (part.relay is None):
-        what = "neither a file nor a relay" if part.file is None else "both a file and a relay"
-        faults.add(
-            path, f"external limit {part.id} has {what}", "give it one of `file: limits.json` and `relay: {...}`"
-        )
+    ways = [way for way in _WAYS if getattr(part, way) is not None]
+    if len(ways) != 1:
+        what = " and ".join(ways) or "no source"
+        advice = "give it one of `file: limits.json`, `relay: {...}`, `http: {...}`, `mqtt: {...}` and `openadr: {...}`"
+        faults.add(path, f"external limit {part.id} has {what}", advice)
     circuit = CircuitId(part.circuit) if part.circuit is not None else site.root.id
     if circuit not in site.circuit_by_id:
         advice = suggestion(circuit, list(site.circuit_by_id), kind="circuits")
@@ -79,6 +93,13 @@ def _source(
         silent = Cap(power_w=limit_w)
     relay = None if part.relay is None else _relay(part.relay, (*path, "relay"), limit_w, reading)
     file = None if part.file is None else reading.file(part.file, (*path, "file"))
+    http = None if part.http is None else _http(part.http, (*path, "http"), reading)
+    mqtt = None if part.mqtt is None else _mqtt(part.mqtt, (*path, "mqtt"), reading)
+    openadr = None if part.openadr is None else _openadr(part.openadr, (*path, "openadr"), reading)
+    every_s = part.every or _EVERY_S.get(ways[0] if ways else "", 1.0)
+    if part.heartbeat is not None and ways and ways[0] in _ASKED and part.heartbeat < 2.0 * every_s:
+        text = f"a heartbeat of {part.heartbeat:g}s, but the source is asked only every {every_s:g}s"
+        faults.add((*path, "heartbeat"), text, f"write {2.0 * every_s:g}s or more, or ask more often (every)")
     if len(faults.faults) > noted:
         return None
     return OutsideSource(
@@ -86,11 +107,45 @@ def _source(
         circuit=circuit,
         file=file,
         relay=relay,
-        every_s=part.every,
+        http=http,
+        mqtt=mqtt,
+        openadr=openadr,
+        every_s=every_s,
         heartbeat_s=part.heartbeat,
         silent=silent,
         vehicles_only=part.vehicles_only or dimming is not None,
     )
+
+
+def _http(part: LimitsHttpPart, path: PathKey, reading: Reading) -> HttpLimits | None:
+    place = http_place(part, path, reading)
+    return None if place is None else HttpLimits(place=place, at=part.at, number_is=part.number_is)
+
+
+def _mqtt(part: LimitsMqttPart, path: PathKey, reading: Reading) -> TopicLimits:
+    check_topic(part.topic, (*path, "topic"), reading)
+    return TopicLimits(topic=part.topic, at=part.at, number_is=part.number_is)
+
+
+def _openadr(part: LimitsOpenAdrPart, path: PathKey, reading: Reading) -> OpenAdrLimits | None:
+    place, levels = openadr_place(part, path, reading), _levels(part.simple, (*path, "simple"), reading)
+    return None if place is None or levels is None else OpenAdrLimits(place=place, levels=levels)
+
+
+def _levels(part: SimpleLevelsPart | None, path: PathKey, reading: Reading) -> tuple[Cap, ...] | None:
+    """Return the caps of levels 1, 2 and 3; a level that is not named is as the one below."""
+    if part is None:
+        return ()
+    caps: list[Cap] = []
+    for key in ("level_1", "level_2", "level_3"):
+        written = getattr(part, key)
+        cap = _cap(written, (*path, key), reading)
+        if cap is None and not caps:
+            if written is None:
+                reading.faults.add(path, f"{key} is not named", f"add `{key}: {{power: 20kW}}`: what it means here")
+            return None
+        caps.append(cap or caps[-1])
+    return tuple(caps)
 
 
 def _relay(part: RelayPart, path: PathKey, dimmed_w: float | None, reading: Reading) -> RelayInput | None:

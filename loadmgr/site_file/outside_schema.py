@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from loadmgr.model.compliance import UK_DELAY_MOST_S, UK_DELAY_S
 from loadmgr.site_file.phase_schema import PerPhase
 from loadmgr.site_file.quantities import Seconds, SecondsAboveZero, StrictPart, Text, Watts
+from loadmgr.site_file.source_schema import HttpPart, OpenAdrPart, Pointer
 
 
 def _as_text(value: Any) -> Any:
@@ -34,6 +35,39 @@ class RelayPart(StrictPart):
     limit: CapPart | None = Field(default=None, description="The limit; that of `compliance` if this is its signal.")
 
 
+class LimitsInJson(StrictPart):
+    """Where limits are in a JSON document: in the form of a limit file, or as one number."""
+
+    at: Pointer = Field(default="", description="JSON pointer, such as /grid/limit; the whole document if not given.")
+    number_is: Literal["limit_a", "limit_w", "limit_kw"] | None = Field(
+        default=None, description="What is there is one number: A on each phase, W or kW; null is no limit."
+    )
+
+
+class LimitsHttpPart(HttpPart, LimitsInJson):
+    """Limits that are fetched."""
+
+
+class LimitsMqttPart(LimitsInJson):
+    """Limits that are published on the broker of `loadmgr run --mqtt`."""
+
+    topic: Text
+
+
+class SimpleLevelsPart(StrictPart):
+    """What the levels of OpenADR's SIMPLE events mean here; a level that is not named is as the one below it."""
+
+    level_1: CapPart | None = Field(default=None, description="Moderate.")
+    level_2: CapPart | None = Field(default=None, description="High.")
+    level_3: CapPart | None = Field(default=None, description="Emergency.")
+
+
+class LimitsOpenAdrPart(OpenAdrPart):
+    """Limits that an OpenADR 3 server tells: events IMPORT_CAPACITY_LIMIT, and SIMPLE where levels are named."""
+
+    simple: SimpleLevelsPart | None = None
+
+
 class ExternalLimitPart(StrictPart):
     """A source of limits from outside."""
 
@@ -41,7 +75,12 @@ class ExternalLimitPart(StrictPart):
     circuit: Text | None = Field(default=None, description="What it limits; the grid connection if not given.")
     file: Text | None = Field(default=None, description="JSON or CSV file of limits that another program replaces.")
     relay: RelayPart | None = None
-    every: SecondsAboveZero = Field(default=1.0, description="How often it is looked at.")
+    http: LimitsHttpPart | None = None
+    mqtt: LimitsMqttPart | None = None
+    openadr: LimitsOpenAdrPart | None = None
+    every: SecondsAboveZero | None = Field(
+        default=None, description="How often it is asked; 1s for files and relays, 10s over HTTP, 30s over OpenADR."
+    )
     heartbeat: SecondsAboveZero | None = Field(
         default=None, description="It repeats itself at least this often; silent for longer, `when_silent` holds."
     )

@@ -11,6 +11,7 @@ from loadmgr.model.ids import StationId
 from loadmgr.model.proof import StationProof
 from loadmgr.site_file import schema
 from loadmgr.site_file.document import Document, PathKey
+from loadmgr.site_file.drivers_schema import DriversPart
 from loadmgr.site_file.faults import FaultList
 from loadmgr.site_file.likeness import listed, nearest
 from loadmgr.site_file.outside_schema import CompliancePart, ExternalLimitPart
@@ -68,6 +69,7 @@ class Parts:
     cabinets: tuple[Placed[schema.CabinetPart], ...]
     external_limits: tuple[Placed[ExternalLimitPart], ...]
     compliance: CompliancePart | None
+    drivers: DriversPart
     demo: schema.DemoPart | None
     proofs: Mapping[StationId, StationProof] = field(default_factory=dict)
 
@@ -92,6 +94,7 @@ def read_parts(document: Document, faults: FaultList) -> Parts:
         cabinets=_members(document, faults, "cabinets", schema.CabinetPart),
         external_limits=_members(document, faults, "external_limits", ExternalLimitPart),
         compliance=_wanted(document, faults, "compliance", CompliancePart),
+        drivers=_optional(document, faults, "drivers", DriversPart),
         demo=_wanted(document, faults, "demo", schema.DemoPart),
     )
 

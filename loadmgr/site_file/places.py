@@ -1,12 +1,12 @@
 """EVSEs and stations: who hangs on which circuit and phase, and which station answers for it."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.proof import with_proof
-from loadmgr.model.topology import CurrentType, Evse, Phase, Station, Trust
+from loadmgr.model.topology import CurrentType, Evse, LimitBy, Phase, Station, Trust
 from loadmgr.site_file.circuits import check_unique, phases_of
 from loadmgr.site_file.document import PathKey
 from loadmgr.site_file.faults import FaultList
@@ -95,6 +95,8 @@ def check_places(parts: Parts, circuit_of: dict[str, str], faults: FaultList) ->
                 "add the id with which its station dials in, such as station: GARAGE-A1",
             )
         _check_currents(placed, parts, faults)
+        _check_discharge(placed, parts, faults)
+        _check_switching(placed, parts, faults)
         circuit = circuit_of.get(part.id)
         if circuit in by_id and placed.whole:
             own = part.phases or parts.evse_defaults.phases
@@ -144,6 +146,66 @@ def currents_a(part: EvsePart, parts: Parts) -> tuple[float, float, float, float
     return least, most, step, fallback or 0.0
 
 
+def discharge_a(part: EvsePart, parts: Parts) -> float:
+    """Return what may be fed back through an EVSE [A per phase], defaults applied."""
+    if part.discharge is not None or part.discharge_power is None or parts.site is None:
+        return parts.evse_defaults.discharge if part.discharge is None else part.discharge
+    phases = len(part.phases or parts.evse_defaults.phases)
+    return part.discharge_power / (parts.site.voltage * phases)
+
+
+def _switches_phases(part: EvsePart, parts: Parts) -> bool:
+    """Return whether an EVSE switches phases; the default is for those that have three to choose from."""
+    able = part.dc_power is None and len(part.phases or parts.evse_defaults.phases) == 3
+    return (parts.evse_defaults.switches_phases and able) if part.switches_phases is None else part.switches_phases
+
+
+def _check_switching(placed: Placed[EvsePart], parts: Parts, faults: FaultList) -> None:
+    part = placed.part
+    phases = part.phases or parts.evse_defaults.phases
+    if part.switches_phases and (len(phases) != 3 or part.dc_power is not None):
+        what = "is DC" if part.dc_power is not None else f"has {len(phases)} of them"
+        text = f"EVSE {part.id} cannot switch phases: it {what}"
+        faults.add((*placed.path, "switches_phases"), text, "write it where an AC EVSE has three phases")
+    elif _switches_phases(part, parts) and currents_a(part, parts)[3] > 0.0:
+        own = part.switches_phases is not None
+        faults.warn(
+            (*placed.path, "switches_phases") if own else ("evse_defaults", "switches_phases"),
+            f"EVSE {part.id} falls back to {currents_a(part, parts)[3]:g} A, on nobody knows how many phases: it is "
+            "never switched",
+            "give it a fallback of 0A, where its station takes that",
+        )
+
+
+def _check_discharge(placed: Placed[EvsePart], parts: Parts, faults: FaultList) -> None:
+    part = placed.part
+    if part.discharge is not None and part.discharge_power is not None:
+        text = f"EVSE {part.id} has both discharge and discharge_power"
+        faults.add((*placed.path, "discharge_power"), text, "write one of them")
+        return
+    back_a, most_a = discharge_a(part, parts), currents_a(part, parts)[1]
+    if back_a > most_a + 1e-9:
+        own = "discharge_power" if part.discharge_power is not None else "discharge"
+        faults.add(
+            (*placed.path, own),
+            f"EVSE {part.id} may feed back {back_a:g} A, more than its max of {most_a:g} A",
+            "write no more than what it is installed for",
+        )
+        return
+    if back_a <= 0.0:
+        return
+    name = part.station or part.id
+    listed_part = next((s.part for s in parts.stations if s.part.id == name), None)
+    version = parts.station_defaults.version if listed_part is None else listed_part.version
+    version = version or parts.station_defaults.version
+    if version is not None and version != "2.1":
+        faults.warn(
+            placed.path,
+            f"EVSE {part.id} may feed back, but station {name} speaks OCPP {version}, which has no word for it",
+            "set version: 2.1 where it speaks it, or take `discharge` away: it is never discharged otherwise",
+        )
+
+
 def _largest_a(part: EvsePart, parts: Parts) -> float:
     """Return the default installed maximum [A]: for DC the current that its power draws at the infeed."""
     if part.dc_power is None or parts.site is None or part.efficiency == 0.0:
@@ -187,7 +249,32 @@ def check_zero_ok(parts: Parts, faults: FaultList) -> None:
         )
 
 
-_OF_A_STATION = ("version", "keeps_profiles", "zero_ok", "keeps_clock", "recurring_ok", "starts_offline")
+def check_limit_by(parts: Parts, faults: FaultList) -> None:
+    """Refuse a station maximum as the limit where it cannot be one: of several EVSEs, and of turns by the clock."""
+    if not is_whole(parts.evses, "evses", faults.document):
+        return
+    named = Counter(e.part.station or e.part.id for e in parts.evses)
+    places = {s.part.id: (*s.path, "limit_by") for s in parts.stations if s.part.limit_by is not None}
+    by_turns = parts.failsafe is not None and parts.failsafe.strategy == "time_division"
+    for station in build_stations(parts):
+        path = places.get(str(station.id), ("station_defaults", "limit_by"))
+        if station.limit_by is not LimitBy.STATION_MAXIMUM:
+            continue
+        if named[str(station.id)] > 1:
+            faults.add(
+                path,
+                f"a station maximum limits but the sum of the {named[str(station.id)]} EVSEs of station {station.id}",
+                "write limit_by: transaction for it",
+            )
+        elif by_turns:
+            faults.add(
+                path,
+                f"station {station.id} is limited by its station maximum, which takes no turns by the clock",
+                "write limit_by: transaction for it, or another failsafe.strategy than time_division",
+            )
+
+
+_OF_A_STATION = ("version", "limit_by", "keeps_profiles", "zero_ok", "keeps_clock", "recurring_ok", "starts_offline")
 
 
 def build_stations(parts: Parts) -> tuple[Station, ...]:
@@ -223,4 +310,6 @@ def build_evse(placed: Placed[EvsePart], parts: Parts, circuit: str) -> Evse:
         fallback_a=fallback,
         max_w=part.dc_power,
         efficiency_ratio=part.efficiency,
+        discharge_a=discharge_a(part, parts),
+        switches_phases=_switches_phases(part, parts),
     )

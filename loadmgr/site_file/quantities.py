@@ -16,6 +16,7 @@ AMPERES = {"A": 1.0, "mA": 0.001, "kA": 1000.0}
 VOLTS = {"V": 1.0, "kV": 1000.0}
 WATTS = {"W": 1.0, "kW": 1000.0, "MW": 1e6}
 WATT_HOURS = {"Wh": 1.0, "kWh": 1000.0, "MWh": 1e6}
+GRAMS_PER_KWH = {"g/kWh": 1.0, "kg/MWh": 1.0, "kg/kWh": 1000.0}
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 UnitTable = dict[str, float]
@@ -76,7 +77,10 @@ _some_energy, _some_energy_schema = _quantity(WATT_HOURS, quantity="an energy", 
 _seconds, _seconds_schema = _quantity(SECONDS, quantity="a duration", example="15min")
 _length, _length_schema = _quantity(SECONDS, quantity="a duration", example="15min", above_zero=True)
 
+_carbon, _carbon_schema = _quantity(GRAMS_PER_KWH, quantity="a carbon intensity", example="380 g/kWh")
+
 Amps = Annotated[float, _amps, _amps_schema]
+GramsPerKwh = Annotated[float, _carbon, _carbon_schema]
 Volts = Annotated[float, _volts, _volts_schema]
 Watts = Annotated[float, _power, _power_schema]
 WattHours = Annotated[float, _energy, _energy_schema]
@@ -121,7 +125,7 @@ _HUNDREDTHS = ("ct", "cent", "cents", "c", "p", "øre", "öre")
 
 
 def _price_parser(unit: str) -> Callable[[Any], float]:
-    example = f"0.28/{unit}" if unit == "kWh" else f"9.50/{unit}"
+    example = {"kWh": "0.28/kWh", "kg": "0.10/kg"}.get(unit, f"9.50/{unit}")
 
     def parse(value: Any) -> float:
         match = _NUMBER_AND_UNIT.fullmatch(value) if isinstance(value, str) else None
@@ -150,9 +154,11 @@ def _price(unit: str, example: str) -> Any:
 
 _per_kwh, _per_kwh_schema = _price("kWh", "0.28/kWh")
 _per_kw, _per_kw_schema = _price("kW", "9.50/kW")
+_per_kg, _per_kg_schema = _price("kg", "0.10/kg")
 
 PricePerKwh = Annotated[float, _per_kwh, _per_kwh_schema]
 PricePerKw = Annotated[float, _per_kw, _per_kw_schema]
+PricePerKg = Annotated[float, _per_kg, _per_kg_schema]
 
 
 def _parse_fee(value: Any) -> tuple[float, str]:

@@ -16,6 +16,7 @@ from loadmgr.model.tariff import (
     TimeOfUseRate,
     tiers_of,
 )  # fmt: skip
+from loadmgr.site_file.carbon import read_carbon
 from loadmgr.site_file.charges import read_demand, read_fees, read_levies
 from loadmgr.site_file.document import PathKey
 from loadmgr.site_file.faults import FaultList
@@ -47,6 +48,7 @@ def build_tariff(part: TariffPart, reading: Reading) -> Tariff | None:
     if part.export is not None and export is not None and tiers_of("export", export):
         faults.add(("tariff", "export"), "export has tiers", "what is sold earns one price per hour: remove `tiers`")
     demand = read_demand(part, reading)
+    carbon = None if part.carbon is None else read_carbon(part.carbon, ("tariff", "carbon"), reading)
     if base is None or len(faults.faults) > noted:
         return None
     try:
@@ -58,6 +60,7 @@ def build_tariff(part: TariffPart, reading: Reading) -> Tariff | None:
             demand=(*base.demand, *demand),
             fees=(*base.fees, *read_fees(part)),
             levies=read_levies(part),
+            carbon=carbon,
         )
     except ValueError as error:
         faults.add(("tariff",), str(error), "give each its own name")

@@ -3,15 +3,16 @@
 ``loadmgr schema`` prints it as JSON Schema, so the descriptions here are what an editor shows.
 """
 
-import itertools
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
-from loadmgr.model.topology import Trust
+from loadmgr.model.topology import LimitBy, Trust
+from loadmgr.site_file.drivers_schema import DriversPart
+from loadmgr.site_file.meter_schema import BatteryModbusPart, MeterPart
 from loadmgr.site_file.outside_schema import CompliancePart, ExternalLimitPart
-from loadmgr.site_file.phase_schema import PerPhase
+from loadmgr.site_file.phase_schema import PerPhase, Phases
 from loadmgr.site_file.quantities import (
     Amps,
     Ratio,
@@ -33,23 +34,6 @@ SCHEMA_NAME = "loadmgr/v1"
 VERSIONS = ("1.6", "2.0.1", "2.1")
 
 IDENTITY = re.compile(r"[A-Za-z0-9*\-_=+|@.]{1,48}")
-_NAMES = ("L1", "L2", "L3")
-_PHASES = {"".join(order): order for count in (1, 2, 3) for order in itertools.permutations(_NAMES, count)}
-
-
-def _parse_phases(value: Any) -> tuple[str, ...]:
-    written = value.replace(" ", "") if isinstance(value, str) else value
-    if isinstance(written, str) and written in _PHASES:
-        return _PHASES[written]
-    advice = "name the grid phases behind L1, L2, L3 of the EVSE in that order, such as L1L2L3, L2L3L1 or L3"
-    raise fault(f"{value!r} are not phases", advice)
-
-
-Phases = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_parse_phases),
-    WithJsonSchema({"enum": sorted(_PHASES), "description": "grid phases in the order of the EVSE's own L1, L2, L3"}),
-]
 
 
 def _parse_trust(value: Any) -> Any:
@@ -100,16 +84,6 @@ class SitePart(StrictPart):
     )
 
 
-class MeterPart(StrictPart):
-    """A meter at the head of the circuit."""
-
-    id: Text
-    interval: SecondsAboveZero = Field(default=10.0, description="How often it reports.")
-    stale_after: Seconds | None = Field(
-        default=None, description="Age from which a reading is not believed; three intervals if not given."
-    )
-
-
 class SideLoadPart(StrictPart):
     """A load on the circuit that nobody here controls, such as the building."""
 
@@ -144,6 +118,12 @@ class EvseDefaultsPart(StrictPart):
     min: Amps = Field(default=6.0, description="Smallest current that charges.")
     step: Amps = Field(default=1.0, description="Step that the station follows.")
     fallback: Amps | None = Field(default=None, description="What it may draw when nobody controls it.")
+    discharge: Amps = Field(
+        default=0.0, description="Most per phase that a vehicle may feed back (V2G); only OCPP 2.1 can ask for it."
+    )
+    switches_phases: StrictBool = Field(
+        default=False, description="It may be switched between one phase and three while a vehicle is plugged in."
+    )
 
 
 class EvsePart(StrictPart):
@@ -161,12 +141,24 @@ class EvsePart(StrictPart):
     fallback: Amps | None = None
     dc_power: Watts | None = Field(default=None, description="Largest power of a DC output; AC if not given.")
     efficiency: Ratio = Field(default=1.0, gt=0.0, description="Energy into the vehicle per energy from the grid.")
+    discharge: Amps | None = Field(
+        default=None, description="Most per phase that a vehicle may feed back (V2G); only OCPP 2.1 can ask for it."
+    )
+    switches_phases: StrictBool | None = None
+    discharge_power: Watts | None = Field(
+        default=None, description="The same as a power over all its phases, such as what a DC converter feeds back."
+    )
 
 
 class StationDefaultsPart(StrictPart):
     """What holds for every station that does not say otherwise."""
 
     version: Version | None = Field(default=None, description="OCPP version; a real station negotiates it.")
+    limit_by: LimitBy = Field(
+        default=LimitBy.TRANSACTION,
+        description="Which profiles limit it. `station_maximum` leaves default and transaction profiles to a CSMS above"
+        " (`run --upstream` passes them through) or to another backend; for stations with one EVSE.",
+    )
     keeps_profiles: Known = Field(
         default=Trust.UNKNOWN, description="Charging profiles survive a reboot and power loss."
     )
@@ -181,6 +173,7 @@ class StationPart(StrictPart):
 
     id: Identity
     version: Version | None = None
+    limit_by: LimitBy | None = None
     keeps_profiles: Known | None = None
     zero_ok: Known | None = None
     keeps_clock: Known | None = None
@@ -236,10 +229,20 @@ class PvPart(StrictPart):
     )
 
 
+class BatteryCommandPart(StrictPart):
+    """How a running controller tells a battery what to do, and hears what it does (MQTT)."""
+
+    every: SecondsAboveZero = Field(default=10.0, description="At least so often it is told, and has to say.")
+    watchdog: SecondsAboveZero = Field(
+        description="It rests by itself when it hears nothing for so long; a battery that goes on is not for this."
+    )
+    modbus: BatteryModbusPart | None = Field(default=None, description="Over Modbus TCP; else over MQTT, or by Python.")
+
+
 class BatteryPart(StrictPart):
     """A stationary battery that the plan may charge and discharge.
 
-    Where nobody commands it by the plan, what it may draw belongs in `worst_case` of a side load of its circuit.
+    Without `command` nobody commands it: what it may draw belongs in `worst_case` of a side load of its circuit.
     """
 
     id: Text
@@ -250,6 +253,7 @@ class BatteryPart(StrictPart):
     reserve: Ratio = Field(default=0.0, description="Share of the capacity that is never taken out.")
     stored: Ratio = Field(default=0.5, description="Share that is stored until a reading says better.")
     efficiency: Ratio = Field(default=0.9, ge=0.1, description="Energy out per energy in, both ways together.")
+    command: BatteryCommandPart | None = Field(default=None, description="How a running controller commands it.")
 
 
 class CabinetPart(StrictPart):
@@ -297,6 +301,7 @@ class SiteDocument(StrictPart):
     cabinets: list[CabinetPart] = Field(default_factory=list)
     external_limits: list[ExternalLimitPart] = Field(default_factory=list)
     compliance: CompliancePart | None = None
+    drivers: DriversPart = Field(default_factory=DriversPart)
     demo: DemoPart | None = None
 
 

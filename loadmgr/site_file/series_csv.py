@@ -54,7 +54,7 @@ def read_series(path: Path, columns: Sequence[str], *, every: bool = False) -> S
                 place = f"{path}: row {rows.line_num}"
                 times.append(_instant(row["start"], place))
                 for column in present:
-                    values[column].append(_number(row[column], f"{place}, column {column}"))
+                    values[column].append(number_of(row[column], f"{place}, column {column}"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     step_s = _step_s(times, path)
@@ -79,7 +79,14 @@ def _instant(text: str | None, place: str) -> datetime:
         ) from error
 
 
-def _number(text: str | None, place: str) -> float:
+def number_of(text: str | None, place: str) -> float:
+    """Return the finite number in a cell.
+
+    Raises
+    ------
+    InputError
+        Naming the place.
+    """
     try:
         value = float(text or "")
     except ValueError as error:

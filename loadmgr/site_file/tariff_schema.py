@@ -6,6 +6,8 @@ from pydantic import Field
 
 from loadmgr.site_file.quantities import (
     FeePrice,
+    GramsPerKwh,
+    PricePerKg,
     PricePerKw,
     PricePerKwh,
     Ratio,
@@ -15,6 +17,7 @@ from loadmgr.site_file.quantities import (
     WattHours,
     Watts,
 )  # fmt: skip
+from loadmgr.site_file.source_schema import OpenAdrPart, SecretPart
 
 
 class WindowPart(StrictPart):
@@ -106,14 +109,44 @@ class LevyPart(StrictPart):
     on: list[Literal["energy", "surcharge", "demand", "fee"]] = Field(min_length=1)
 
 
+class HttpPricesPart(StrictPart):
+    """Day-ahead prices that are fetched."""
+
+    preset: Text = Field(description="Where they are: a name that `loadmgr prices --presets` lists, or a .yaml file.")
+    zone: Text | None = Field(default=None, description="Bidding zone, or region, as the preset calls it.")
+    secret: SecretPart | None = None
+
+
+class PricesPart(StrictPart):
+    """Prices from outside, that hold instead of `energy` as far as they are known."""
+
+    http: HttpPricesPart | None = None
+    openadr: OpenAdrPart | None = Field(default=None, description="Events PRICE of an OpenADR 3 program.")
+
+
+class CarbonPart(StrictPart):
+    """What plans count beside money: carbon dioxide of imported energy. It is on no bill."""
+
+    price: PricePerKg = Field(description="Worth of 1 kg that is not emitted.")
+    intensity: GramsPerKwh | None = Field(default=None, description="The same at any time: 380 g/kWh.")
+    series: Text | None = Field(default=None, description="CSV file (start, g_per_kwh or kg_per_mwh).")
+    repeat: Literal["weekly"] | None = Field(
+        default=None, description="The file's whole weeks repeat by weekday and local clock."
+    )
+
+
 class TariffPart(StrictPart):
     """What energy costs, before tax."""
 
     urdb: Text | None = Field(default=None, description="A rate of the US Utility Rate Database: a JSON file.")
     energy: RatePart | None = None
+    prices: PricesPart | None = Field(
+        default=None, description="Prices from outside; `energy` is the price where they are not known."
+    )
     surcharges: list[SurchargePart] = Field(default_factory=list)
     tax: Ratio = 0.0
     export: RatePart | None = Field(default=None, description="What exported energy earns, untaxed.")
+    carbon: CarbonPart | None = Field(default=None, description="Weight of carbon dioxide in plans.")
     demand: list[DemandPart] = Field(default_factory=list)
     fees: list[FeePart] = Field(default_factory=list)
     levies: list[LevyPart] = Field(default_factory=list)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from loadmgr.model.calendar import LocalCycle
 from loadmgr.model.compliance import Pack, PeakHours
+from loadmgr.model.drivers import DriverRule
 from loadmgr.model.ids import CircuitId, StationId
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import PhaseLimits, Site
+from loadmgr.site_file.sources import BatteryInput, HttpPlace, HttpPrices, MeterInput, OpenAdrPlace
 
 
 class Rudeness(enum.StrEnum):
@@ -92,13 +94,42 @@ class RelayInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """An address whose JSON holds limits at a pointer: in the form of a limit file, or one number of A, or W."""
+
+    place: HttpPlace
+    at: str = ""
+    number_is: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicLimits:
+    """A topic on the broker whose messages hold limits, in the same forms as an address."""
+
+    topic: str
+    at: str = ""
+    number_is: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAdrLimits:
+    """Limits of an OpenADR 3 program; ``levels`` are those of SIMPLE events from 1 on, none where they mean nothing."""
+
+    place: OpenAdrPlace
+    levels: tuple[Cap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideSource:
-    """A source of limits from outside: a file or a relay, what it promises, and what holds when it is silent."""
+    """A source of limits from outside: where it is, what it promises, and what holds when it is silent."""
 
     id: str
     circuit: CircuitId
     file: Path | None = None
     relay: RelayInput | None = None
+    http: HttpLimits | None = None
+    mqtt: TopicLimits | None = None
+    openadr: OpenAdrLimits | None = None
     every_s: float = 1.0
     heartbeat_s: float | None = None
     silent: Cap | None = None
@@ -128,6 +159,25 @@ class Compliance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drivers:
+    """What is known of drivers before they say anything.
+
+    Parameters
+    ----------
+    habits : bool
+        What they, or others at such a time, did before is expected of those who say nothing.
+    calendar : Path, optional
+        Departures in a file that is read again when it changes.
+    rules : tuple of DriverRule
+        By id token; the first that fits counts.
+    """
+
+    habits: bool = False
+    calendar: Path | None = None
+    rules: tuple[DriverRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFile:
     """Everything that a site file says, ready to start."""
 
@@ -140,4 +190,8 @@ class SiteFile:
     pv: tuple[PvProfile, ...] = ()
     demo: Demo | None = None
     external_limits: tuple[OutsideSource, ...] = ()
+    meter_inputs: tuple[MeterInput, ...] = ()
+    battery_inputs: tuple[BatteryInput, ...] = ()
+    prices: HttpPrices | OpenAdrPlace | None = None
     compliance: Compliance | None = None
+    drivers: Drivers = Drivers()

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from loadmgr.errors import InputError
 from loadmgr.model.calendar import LocalCycle
+from loadmgr.model.equipment import PvPlant
 from loadmgr.model.ids import CircuitId, StationId
-from loadmgr.model.topology import PvPlant
 from loadmgr.site_file.document import PathKey
 from loadmgr.site_file.faults import FaultList
 from loadmgr.site_file.likeness import suggestion

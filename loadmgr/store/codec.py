@@ -7,7 +7,10 @@ Rules
 3. A name that is not known is passed over, so that an older loadmgr reads what a newer one wrote as far as it can.
 4. Floats are written with every digit; those that JSON does not have become the strings ``nan``, ``inf``, ``-inf``,
    and integers of more than 64 bits their digits.
-5. Numbers of a dictionary's keys, and pairs of them, are kept: such a dictionary is a list of pairs.
+5. What an older loadmgr did not write is the default; or, where a field's metadata has ``unsaid``, that: what it did
+   before there was a choice, so that its journals replay.
+6. A field whose metadata has ``found_anew`` is made of the others when it is asked for, and is not written.
+7. Numbers of a dictionary's keys, and pairs of them, are kept: such a dictionary is a list of pairs.
 """
 
 import dataclasses
@@ -212,11 +215,18 @@ def _pairs_reader(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
 
 def _writer(converter: Converter, cls: Any) -> Callable[[Any], dict[str, Any]]:
     left_out: Any = {f.name: override(omit_if_default=True) for f in dataclasses.fields(cls) if _is_nothing(f)}
-    return make_dict_unstructure_fn(cls, converter, **left_out)
+    return make_dict_unstructure_fn(cls, converter, **left_out | _found_anew(cls))
 
 
 def _reader(converter: Converter, cls: Any) -> Callable[[Any, Any], Any]:
-    return make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=False)
+    read = make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=False, **_found_anew(cls))
+    unsaid = {f.name: f.metadata["unsaid"] for f in dataclasses.fields(cls) if "unsaid" in f.metadata}
+    return read if not unsaid else lambda v, kind: read({**unsaid, **v}, kind)
+
+
+def _found_anew(cls: Any) -> dict[str, Any]:
+    """Return what leaves out the fields that are found anew from the others: their metadata has ``found_anew``."""
+    return {f.name: override(omit=True) for f in dataclasses.fields(cls) if "found_anew" in f.metadata}
 
 
 def _is_nothing(field: "dataclasses.Field[Any]") -> bool:

@@ -124,7 +124,7 @@ class Postgres:
         self._fault: type[Exception] = psycopg.Error
         with self._faults():
             self.connection = psycopg.connect(
-                url, autocommit=True, connect_timeout=connect_s, application_name="loadmgr"
+                url, autocommit=True, connect_timeout=connect_s, fallback_application_name="loadmgr"
             )
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:

@@ -16,9 +16,10 @@ from typing import get_args
 
 from loadmgr import __version__
 from loadmgr.control.alarm import Alarm
+from loadmgr.control.battery_facts import SetBatteryPower
 from loadmgr.control.decision import SessionView
 from loadmgr.control.observation import Observation
-from loadmgr.control.pending import Pending
+from loadmgr.control.sending.pending import Pending
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Site
@@ -64,6 +65,7 @@ class Decided:
     commands: int = 0
     alarms: int = 0
     ended: int = 0
+    batteries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +89,16 @@ class Lost:
 OBSERVED: dict[str, type[Observation]] = {kind.__name__: kind for kind in get_args(Observation)}
 """Every observation by the name of its class."""
 
-PARTS: dict[str, type[Pending] | type[Alarm] | type[SessionView]] = {
+PARTS: dict[str, type[Pending] | type[Alarm] | type[SessionView] | type[SetBatteryPower]] = {
     "Command": Pending,
     "Alarm": Alarm,
     "Session": SessionView,
+    "Battery": SetBatteryPower,
 }
-"""Parts of a decision by their kind: a command with what it is for, an alarm that changed, a session that ended."""
+"""Parts of a decision by their kind: a command with what it is for, an alarm that changed, a session that ended, what a
+battery is told."""
 
-Record = Started | Decided | Lost | Pending | Alarm | SessionView | Observation
+Record = Started | Decided | Lost | Pending | Alarm | SessionView | SetBatteryPower | Observation
 """Everything that an entry can hold."""
 
 KINDS: dict[str, type[Record]] = {

@@ -20,7 +20,7 @@ from loadmgr.store.codec import Codec
 from loadmgr.store.entry import KINDS, Decided, Entry, Lost, Record, Snapshot, Started
 from loadmgr.store.memory_json import MemoryCodec
 
-SNAPSHOT_S = 300
+SNAPSHOT_S = 900
 """A snapshot is taken at least this often [s]: a restart repeats at most so much."""
 
 SNAPSHOT_ENTRIES = 5000
@@ -90,6 +90,7 @@ class Journal:
         parts: list[tuple[str, Record]] = [("Command", p) for p in commands]
         parts += [("Alarm", alarm) for alarm in decision.alarms]
         parts += [("Session", session) for session in decision.ended]
+        parts += [("Battery", told) for told in decision.batteries]
         for kind, record in parts:
             self._add(decision.at, kind, record)
         end = Decided(
@@ -99,6 +100,7 @@ class Journal:
             commands=len(commands),
             alarms=len(decision.alarms),
             ended=len(decision.ended),
+            batteries=len(decision.batteries),
         )
         self._add(decision.at, "Decided", end)
         self._flush(controller, decision.at, snapshot=self._is_old(decision.at))
@@ -130,6 +132,9 @@ class Journal:
         lost = self._sink.take_loss()
         if lost is not None:
             self._add(now, "Lost", lost)
+            self._batch.insert(0, self._batch.pop())  # the hole is before what has been noted since
+            for number, draft in enumerate(self._batch, start=self._next - len(self._batch)):
+                draft.number = number
             snapshot = True
         taken = None
         if snapshot and self._codec is not None:

@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import Protocol
 
 from loadmgr.control.alarm import Alarm
+from loadmgr.control.battery_facts import SetBatteryPower
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Decision, SessionView
 from loadmgr.control.memory import enact, moved, remember, restored, site_of, slept, woken
 from loadmgr.control.observation import Observation
-from loadmgr.control.pending import Pending
+from loadmgr.control.sending.pending import Pending
 from loadmgr.control.settings import ControlSettings
 from loadmgr.errors import JournalError
 from loadmgr.model.tariff import Tariff
@@ -85,6 +86,7 @@ class _Parts:
     pending: list[Pending] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     ended: list[SessionView] = field(default_factory=list)
+    batteries: list[SetBatteryPower] = field(default_factory=list)
 
 
 Event = tuple[int, Observation | Recorded | Started | Lost]
@@ -109,6 +111,8 @@ def events(entries: Iterator[Entry], codec: Codec) -> Iterator[Event]:
                 parts.alarms.append(record)
             case SessionView():
                 parts.ended.append(record)
+            case SetBatteryPower():
+                parts.batteries.append(record)
             case Decided():
                 yield entry.number, _decision(entry.number, record, parts)
                 parts = _Parts()
@@ -143,6 +147,7 @@ def _decision(number: int, end: Decided, parts: _Parts) -> Recorded:
         next_due=end.next_due,
         planned=end.planned,
         ended=tuple(parts.ended),
+        batteries=tuple(parts.batteries),
     )
     return Recorded(number=number, decision=decision, pending=tuple(parts.pending))
 
@@ -211,8 +216,10 @@ def _repeated(source: Source, snapshot: Snapshot, codec: Codec, *, again: bool) 
             until = max(until, event.decision.at)
             if not again:
                 enact(controller, event.decision, event.pending)
-            elif controller.decide(event.decision.at).commands != event.decision.commands:
-                exact = False
+            else:
+                made = controller.decide(event.decision.at)
+                same = (made.commands, made.batteries) == (event.decision.commands, event.decision.batteries)
+                exact = exact and same
         else:
             controller.observe(event)
     return Recalled(controller=controller, until=until, repeated=count, exact=exact or not again, start=start)

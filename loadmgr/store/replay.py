@@ -144,12 +144,13 @@ class _Player:
         if self._controller is None or self._astray:
             result.skipped += 1
             return
-        again = self._controller.decide(recorded.decision.at).commands
+        made = self._controller.decide(recorded.decision.at)
+        again = made.commands
         result.begins = result.begins or recorded.decision.at
         result.ends = recorded.decision.at
         result.decisions += 1
         result.commands += len(again)
-        if again != recorded.decision.commands:
+        if again != recorded.decision.commands or made.batteries != recorded.decision.batteries:
             result.differences.append(
                 Difference(
                     number=recorded.number,

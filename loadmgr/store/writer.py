@@ -39,6 +39,9 @@ PATIENT = frozenset({"EvseReading", "SiteMeterReading", "EvseStatus", "Transacti
 RETRY_S = 1.0
 """How long after a failure the database is tried again [s]."""
 
+CLOSING_RETRIES = 1
+"""A connection that is found cut at the end is opened once more; a database that is away does not hold the end up."""
+
 FORGET_EVERY = timedelta(hours=1)
 
 PATIENCE_S = 0.25
@@ -95,6 +98,7 @@ class Writer:
         self._trouble: str | None = None
         self._last_trouble = ""
         self._hurry = self._closing = False
+        self._closing_failures = 0
         self._waiting: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
@@ -109,11 +113,13 @@ class Writer:
                 since, count = self._loss or (drafts[0].at, 0)
                 self._loss = (since, count + len(drafts))
                 return
+            idle, hurried = not self._queue, self._hurry
             self._queue.append(_Batch(drafts, snapshot))
             self._queued += len(drafts)
             self._put += 1
-            self._hurry = self._hurry or any(_is_news(draft) for draft in drafts)
-            self._changed.notify_all()
+            self._hurry = hurried or any(_is_news(draft) for draft in drafts)
+            if idle or self._hurry != hurried:  # each waking is a change of threads: most of what a reading would cost
+                self._changed.notify_all()
 
     def take_loss(self) -> Lost | None:
         """Return what was dropped, once the queue moves again."""
@@ -275,7 +281,8 @@ class Writer:
         for _, loop, done in waiting:
             _tell(loop, done, written=False)
         if closing:
-            return True
+            self._closing_failures += 1
+            return self._closing_failures > CLOSING_RETRIES
         with self._changed:
             self._changed.wait_for(lambda: self._closing, RETRY_S)
         return False

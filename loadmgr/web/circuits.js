@@ -47,10 +47,11 @@ export function drawChart(loadPlace, pricePlace, history, shown, id) {
   const limit = circuit.limit_a.some((a) => a != null) ? Math.min(...circuit.limit_a.filter((a) => a)) : null;
   const data = [xs, xs.map(() => limit)];
   for (let i = 0; i < 3; i += 1) data.push(xs.map((s) => behind.get(s)?.[i] ?? null), xs.map((s) => planned.get(s)?.[i] ?? null));
-  const series = [{ label: "Time", value: (_, s) => clock(s) }, { label: "limit", stroke: color("bad"), width: 2, dash: [2, 3] }];
+  const points = { show: false }, stepped = globalThis.uPlot.paths.stepped({ align: 1 });
+  const series = [time, { label: "limit", stroke: color("bad"), width: 2, dash: [2, 3], points, value: said }];
   PHASES.forEach((name) => {
     const stroke = color(name.toLowerCase());
-    series.push({ label: name, stroke, width: 2, value: said }, { label: `${name} planned`, stroke, width: 1.5, dash: [7, 4], value: said });
+    series.push({ label: name, stroke, width: 2, points, value: said }, { label: `${name} planned`, stroke, width: 1.5, dash: [7, 4], points, paths: stepped, value: said });
   });
   charts.forEach((chart) => chart.destroy());
   charts = [plot(loadPlace, data, series, "A", 240, shown.at)];
@@ -58,11 +59,12 @@ export function drawChart(loadPlace, pricePlace, history, shown, id) {
   pricePlace.hidden = band.length < 2;
   if (band.length < 2) return;
   const at = (s) => band.findLast(([start]) => start <= s)?.[1] ?? null;
-  const priceSeries = [{ label: "Time", value: (_, s) => clock(s) }, { label: "price", stroke: color("good"), fill: `${color("good")}33`, width: 2,
-    paths: globalThis.uPlot.paths.stepped({ align: 1 }), value: (_, p) => (p == null ? "–" : price(p)) }];
+  const priceSeries = [time, { label: "price", stroke: color("good"), fill: `${color("good")}33`, width: 2, points, paths: stepped,
+    value: (_, p) => (p == null ? "–" : price(p)) }];
   charts.push(plot(pricePlace, [xs, xs.map(at)], priceSeries, "", 120, shown.at));
 }
 
+const time = { label: "Time", value: (_, s) => (s == null ? "–" : clock(s)) };
 const said = (_, a) => (a == null ? "–" : `${a.toFixed(1)} A`);
 
 function plot(place, data, series, unit, height, now) {

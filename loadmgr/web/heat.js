@@ -5,7 +5,8 @@ import { amps, clock } from "./words.js";
 const BACK_S = 6 * 3600, AHEAD_S = 12 * 3600, SLOT_S = 300, ROW = 18, LEFT = 64, TOP = 18;
 // Light to dark in one hue: told apart also by those who see no colours, and by the words below.
 const SHADES = ["#e8eef4", "#c3d9ea", "#93bedc", "#5d9ccb", "#2f78b3", "#0e4f86", "#08305a"];
-let fields = null;
+const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+let fields = null, pointed = null;
 
 export function drawHeat(canvas, history, shown) {
   const busy = shown.evses.filter((evse) => evse.session || history.some((slot) => slot.evses[evse.id]));
@@ -34,7 +35,11 @@ export function drawHeat(canvas, history, shown) {
   ctx.strokeStyle = style.color;
   const x = LEFT + ((shown.at - from) / SLOT_S) * step;
   ctx.strokeRect(x, TOP, 0.5, ROW * rows.length);
-  fields = { rows, found, from, step };
+  const now = Math.min(columns - 1, Math.floor((shown.at - from) / SLOT_S));
+  fields = { rows, found, step, columns, now, again: () => drawHeat(canvas, history, shown) };
+  if (!pointed || document.activeElement !== canvas) return;
+  ctx.lineWidth = 2;
+  ctx.strokeRect(LEFT + (pointed.at - from) / SLOT_S * step, TOP + ROW * rows.indexOf(pointed.id) + 1, Math.max(4, step), ROW - 2);
 }
 
 function collect(rows, history, shown, from, columns) {
@@ -59,12 +64,32 @@ function collect(rows, history, shown, from, columns) {
 }
 
 export function explainHeat(canvas, said) {
+  const tell = (row, column) => {
+    const cell = fields?.found[row]?.[column];
+    if (cell) said.textContent = `${fields.rows[row]}, ${clock(cell.at)}: ${cell.planned ? `${amps(cell.a)} planned` : `${amps(cell.a)}; ${cell.reason}`}`;
+    return cell;
+  };
   canvas.addEventListener("pointermove", (event) => {
     if (!fields) return;
     const box = canvas.getBoundingClientRect();
-    const row = Math.floor((event.clientY - box.top - TOP) / ROW), column = Math.floor((event.clientX - box.left - LEFT) / fields.step);
-    const cell = fields.found[row]?.[column];
-    if (!cell) return;
-    said.textContent = `${fields.rows[row]}, ${clock(cell.at)}: ${cell.planned ? `${amps(cell.a)} planned` : `${amps(cell.a)}; ${cell.reason}`}`;
+    tell(Math.floor((event.clientY - box.top - TOP) / ROW), Math.floor((event.clientX - box.left - LEFT) / fields.step));
   });
+  canvas.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    if (!step || !fields) return;
+    event.preventDefault();
+    const known = pointed ? fields.rows.indexOf(pointed.id) : -1;
+    let row = known < 0 ? 0 : known, column = pointed ? fields.found[row].findIndex((cell) => cell && cell.at >= pointed.at) : fields.now;
+    // On to the next field that says something: most of a night there is none.
+    for (;;) {
+      row += step[0]; column += step[1];
+      if (row < 0 || row >= fields.rows.length || column < 0 || column >= fields.columns) return;
+      const cell = tell(row, column);
+      if (!cell) continue;
+      pointed = { id: fields.rows[row], at: cell.at };
+      fields.again();
+      return;
+    }
+  });
+  canvas.addEventListener("blur", () => fields?.again());
 }

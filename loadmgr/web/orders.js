@@ -1,21 +1,6 @@
-// Why one EVSE gets what it gets, and what a person may order about it, after he was asked.
+// What a person may order about one EVSE, after he was asked.
 
 import { ask } from "./stream.js";
-import { amps, clock, make } from "./words.js";
-
-export function drawWhy(place, evse, circuits) {
-  const parts = [make("p", {}, make("strong", {}, evse.id), ` ${evse.reason}`)];
-  const rises = evse.plan_a.findIndex((a) => a > (evse.setpoint_a ?? 0) + 0.5);
-  if (evse.override) {
-    const { limit_a: limit, boost, until, by } = evse.override;
-    const what = boost ? "boosted" : limit === 0 ? "paused" : `limited to ${amps(limit)}`;
-    parts.push(make("p", {}, `${what}${by ? ` by ${by}` : ""}${until ? ` until ${clock(Date.parse(until) / 1000)}` : ""}`));
-  }
-  if (rises > 0 && evse.times?.[rises]) parts.push(make("p", {}, `${amps(evse.plan_a[rises])} from ${clock(evse.times[rises])} by the plan.`));
-  const tight = circuits.filter((c) => c.measured_a?.some((a, i) => c.limit_a[i] && a > 0.9 * c.limit_a[i])).map((c) => c.id);
-  if (tight.length) parts.push(make("p", { class: "quiet" }, `Nearly full now: ${tight.join(", ")}.`));
-  place.replaceChildren(...parts);
-}
 
 const ASKED = {
   boost: ["Boost", (id) => `${id} goes before all others, within the limits of its circuits.`, true],
@@ -46,6 +31,7 @@ function confirmed(dialog, kind, evse) {
   dialog.querySelector("#ask-text").textContent = text(evse);
   dialog.querySelector("#ask-limit").hidden = kind !== "limit";
   dialog.querySelector("#ask-hours").hidden = !lasts;
+  dialog.querySelector("#limit-a").required = kind === "limit"; // nothing written is not 0 A
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((done) => dialog.addEventListener("close", () => {

@@ -2,9 +2,10 @@
 
 import { drawChart, drawCircuits } from "./circuits.js";
 import { drawHeat, explainHeat } from "./heat.js";
-import { drawWhy, wireOrders } from "./orders.js";
+import { wireOrders } from "./orders.js";
 import { ask, follow, keepToken, Refused } from "./stream.js";
 import { drawAlarms, drawBill, drawSessions, drawStations, pairs } from "./tables.js";
+import { drawWhy } from "./why.js";
 import { clock, day, kw, make, price, speak } from "./words.js";
 
 const WORDS = { good: "In control.", limited: "Limited.", attention: "Attention.", danger: "Danger.", dead: "Controller away.", waiting: "Waiting." };
@@ -19,8 +20,8 @@ function light(state, text) {
   if ($("light").textContent !== text) $("light").textContent = text;
 }
 
-function take(document_) {
-  shown = document_;
+function take(kind, told) {
+  shown = kind === "change" ? merged(shown, told) : told;
   speak(shown.site);
   $("title").textContent = shown.site.name;
   document.title = `${shown.site.name} – loadmgr`;
@@ -36,6 +37,13 @@ function take(document_) {
   drawBill($("bill"), $("bill-body"), shown.bill);
   drawChosen();
   if (performance.now() - charted > 2000) drawPictures();
+}
+
+// Of circuits and EVSEs only the rows and fields that differ are told; every other part is told whole.
+function merged(known, told) {
+  const rows = (part, news) => part.map((row) => ({ ...row, ...news.find((each) => each.id === row.id) }));
+  const parts = Object.entries(told).map(([name, part]) => [name, name === "circuits" || name === "evses" ? rows(known[name], part) : part]);
+  return { ...known, ...Object.fromEntries(parts) };
 }
 
 function drawFigures() {
@@ -70,7 +78,7 @@ function choose(evse) {
 function drawChosen() {
   const evse = shown.evses.find((each) => each.id === chosen);
   $("why").hidden = !evse;
-  if (evse) drawWhy($("why-body"), { ...evse, times: shown.plan_times }, shown.circuits);
+  if (evse) drawWhy($("why-body"), evse, shown);
 }
 
 async function enter() {

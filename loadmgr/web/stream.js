@@ -26,7 +26,7 @@ export async function ask(path, { method = "GET", body } = {}) {
   return said;
 }
 
-// Calls `take` with each document, for ever; `lost` when nobody answers. An EventSource cannot show a token.
+// Calls `take` with the kind and the data of each event, for ever; `lost` when nobody answers. An EventSource cannot show a token.
 export async function follow(path, take, lost) {
   let pause = 500;
   for (;;) {
@@ -54,8 +54,9 @@ async function read(reader, take) {
     const events = text.split("\n\n");
     text = events.pop();
     for (const event of events) {
-      const data = event.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6)).join("");
-      if (data) take(JSON.parse(data));
+      const said = (field) => event.split("\n").filter((line) => line.startsWith(`${field}: `)).map((line) => line.slice(field.length + 2)).join("");
+      const data = said("data");
+      if (data) take(said("event"), JSON.parse(data));
     }
   }
 }

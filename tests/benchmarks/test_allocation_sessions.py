@@ -23,7 +23,7 @@ from loadmgr.allocation.options import POLICIES
 from loadmgr.allocation.program import build_program
 from loadmgr.allocation.quantise import quantise
 from loadmgr.allocation.solve import HighsSession
-from loadmgr.control.scarcity import SCARCE_S
+from loadmgr.control.planning.scarcity import SCARCE_S
 from loadmgr.model.series import TimeGrid
 from tests.benchmarks.allocation_sessions import (
     MAX_A,

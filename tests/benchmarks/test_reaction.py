@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadmgr.apps.serving import serve_site, stop
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.serving import serve_site, stop
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.control.observation import SiteMeterReading
 from loadmgr.model.ids import MeterId
 from loadmgr.site_file import find_site, load_site
@@ -24,7 +24,7 @@ from tests.control_world import small_site
 
 EVSES = 100
 LIMIT_A = 1700.0
-FIRST_A, STEP_A, ROUNDS = 150.0, 10.0, 80
+FIRST_A, EXCESS_A, ROUNDS = 50.0, 8.0, 80
 
 
 class Wire:
@@ -42,6 +42,7 @@ class Wire:
 
 async def _measured(rounds: int) -> np.ndarray:
     site = small_site(evses=EVSES, limit_a=LIMIT_A, building_worst_a=0.0, fallback_a=0.0, max_a=16.0)
+    site = replace(site, timing=replace(site.timing, settle_s=1.0))
     site_file = replace(load_site(find_site("workplace")), site=site)
     clock, wire = SystemClock(), Wire()
     process = SiteProcess(site_file, clock=clock)
@@ -65,22 +66,31 @@ async def _rounds(process: SiteProcess, wire: Wire, clock: SystemClock, rounds: 
 
     for _ in range(120):
         await asyncio.sleep(1.0)
-        _read(process, clock, building_a=FIRST_A - 100.0, vehicles_a=0.0)
+        _read(process, clock, building_a=FIRST_A, vehicles_a=0.0)
         if drawn_a() > 15.0 * EVSES:
             break
     print(f"vehicles draw {drawn_a():.0f} A")
     took = []
-    for index in range(rounds):
+    for _ in range(rounds):
         await asyncio.sleep(1.0)
+        for _ in range(60):
+            if not _unsettled(process):  # a reduction that is on its way already is no answer to this reading
+                break
+            await asyncio.sleep(0.5)
         wire.at = None
         began = (time.perf_counter(), time.process_time())
-        _read(process, clock, building_a=FIRST_A + index * STEP_A, vehicles_a=drawn_a())
+        _read(process, clock, building_a=LIMIT_A + EXCESS_A - drawn_a(), vehicles_a=drawn_a())
         for _ in range(400):
             await asyncio.sleep(0.005)
             if wire.at is not None:
                 took.append([b - a for a, b in zip(began, wire.at, strict=True)])
                 break
     return np.array(took)
+
+
+def _unsettled(process: SiteProcess) -> bool:
+    state = process.controller._state
+    return bool(state.pending or state.triggers) or any(r.holding.settling for r in state.evses.values())
 
 
 def _read(process: SiteProcess, clock: SystemClock, *, building_a: float, vehicles_a: float) -> None:

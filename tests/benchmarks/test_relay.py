@@ -4,9 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-from loadmgr.apps.serving import stop
-from loadmgr.apps.site import SiteProcess
-from loadmgr.apps.upstream import Upstream, serve_stations
+from loadmgr.apps.process.serving import stop
+from loadmgr.apps.process.site import SiteProcess
+from loadmgr.apps.upstream.upstream import Upstream, serve_stations
 from loadmgr.site_file import load_site
 from ocpp_link.testing import ChargingStation, PlainBody, Sample
 from ocpp_link.transport import SystemClock, serve

@@ -9,21 +9,27 @@ import os
 import time
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import httpx2
 import numpy as np
 
 from loadmgr.allocation import Allocator
+from loadmgr.apps.page.page_feed import PageFeed
 from loadmgr.apps.service import schedule
 from loadmgr.apps.service.app import create_app
 from loadmgr.apps.service.facts import facts_of
+from loadmgr.apps.service.running import spare_collector
 from loadmgr.apps.service.schedule import settings_of, told
+from loadmgr.apps.service.site_page import SitePage
 from loadmgr.apps.service.snapshot import ScheduleRequest
 from loadmgr.apps.service.streams import EventStreams
 from loadmgr.control.controller import SiteController
-from loadmgr.control.formulate import formulate, look
-from loadmgr.control.observation import EvseReading, SiteMeterReading
+from loadmgr.control.observation import EvseReading, LimitChanged, SiteMeterReading
+from loadmgr.control.planning.formulate import formulate
+from loadmgr.control.situation import look
 from loadmgr.site_file import check_values
+from ocpp_link.profile_book import ProfileBook
 from tests.benchmarks.test_control_decide import busy_world
 from tests.loadmgr.apps.service.asking import NOW, a_service, token
 
@@ -88,6 +94,7 @@ async def measured():
     body = snapshot()
     problem, options = the_problem(body)
     transport = httpx2.ASGITransport(app=create_app(service))
+    spare_collector()  # as the served one does
     bare, posted = [], []
     async with httpx2.AsyncClient(transport=transport, base_url="http://test", headers=token(service)) as client:
         for index in range(ROUNDS + 5):
@@ -154,3 +161,38 @@ def test_what_a_site_of_25_evses_costs_a_process():
     per_cycle_s = (time.process_time() - began) / rounds
     print(f"25 EVSEs: {per_cycle_s * 1e3:.1f} ms a cycle; 200 sites at 10 s: {200 * per_cycle_s / 10.0:.2f} of a core")
     assert per_cycle_s > 0.0
+
+
+def test_what_an_update_of_the_page_costs():
+    """Print what a second of the page of 14 EVSEs takes: with readings alone, and after a decision."""
+    world = busy_world(14)
+    process = SimpleNamespace(
+        controller=world.controller,
+        site=world.site,
+        decided=True,
+        models=ProfileBook(),
+        csms=None,
+        site_file=SimpleNamespace(tariff=None),
+        condition=lambda: {"journal": None},
+    )
+    page = SitePage(PageFeed(lambda: process, now=lambda: world.now))
+    now, times = world.now, {"readings alone": [], "after a decision": []}
+    for index in range(200):
+        now += timedelta(seconds=1)
+        evse = world.site.evses[index % 14]
+        reading = EvseReading(at=now, station=evse.station, number=evse.number, power_w=4000.0 + index % 7)
+        world.controller.observe(reading)
+        decided = index % 10 == 9
+        if decided:
+            limit = LimitChanged(at=now, circuit="main", source="bench", limit_a=(100.0 - index % 3,) * 3)
+            world.controller.observe(limit)
+        world.controller.decide(now)
+        began = time.process_time()
+        page.tell()
+        times["after a decision" if decided else "readings alone"].append(time.process_time() - began)
+    for kind, spent in times.items():
+        p50, p95 = np.percentile(spent, (50, 95)) * 1e3
+        print(f"an update of the page, 14 EVSEs, {kind}: p50 {p50:.2f} ms, p95 {p95:.2f} ms")
+    mean_ms = float(np.mean([t for spent in times.values() for t in spent])) * 1e3
+    print(f"an update of the page, 14 EVSEs, a decision every ten seconds: mean {mean_ms:.2f} ms")
+    assert mean_ms > 0.0

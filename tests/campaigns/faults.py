@@ -27,6 +27,7 @@ class WireFault(enum.StrEnum):
     REPORTS_LOST = "reports lost"
     REPORTS_LATE = "reports late"
     REPORTS_TWICE = "reports twice"
+    COMMANDS_LATE = "commands late"
 
 
 class SiteFault(enum.StrEnum):
@@ -41,6 +42,8 @@ class SiteFault(enum.StrEnum):
     DATABASE_LOCKED = "database locked"
     DISK_FULL = "disk full"
     CLOCK_SET_BACK = "clock set back"
+    CLOCK_SET_FORWARD = "clock set forward"
+    REGISTERS_ANEW = "registers anew"
 
 
 COMING_BACK_S = 180.0
@@ -87,6 +90,8 @@ class FaultPlan:
         The controller keeps a journal and goes on from it when it was killed.
     wired : bool
         Stations dial in over real WebSockets; messages are then lost only with their links.
+    follows : bool
+        Stations set their clocks by the controller's, with every heartbeat.
     """
 
     faults: tuple[Fault, ...]
@@ -95,10 +100,15 @@ class FaultPlan:
     solver_fails: bool
     remembers: bool = False
     wired: bool = False
+    follows: bool = False
 
     def of(self, kind: type[enum.StrEnum]) -> list[Fault]:
         """Return the faults of a kind, in order of time."""
         return sorted((f for f in self.faults if isinstance(f.what, kind)), key=lambda f: f.at_s)
+
+    def those(self, *kinds: SiteFault) -> list[Fault]:
+        """Return the faults of the whole site that are of some kinds, in order of time."""
+        return [f for f in self.of(SiteFault) if f.what in kinds]
 
     def spells(self) -> tuple[tuple[StationId, Spell], ...]:
         """Return the bad manners of stations; what the whole site suffers, every station does."""
@@ -125,7 +135,7 @@ def draw_faults(site: Site, *, seconds: float, seed: int) -> FaultPlan:
         if kind == "spell":
             faults.append(Fault(what=_SPELLS[int(rng.integers(len(_SPELLS)))], station=station, at_s=at_s, for_s=for_s))
         elif kind == "wire":
-            what: WireFault | SiteFault = list(WireFault)[int(rng.integers(len(WireFault)))]
+            what: WireFault | SiteFault = _AT_FIRST[int(rng.integers(len(_AT_FIRST)))]
             faults.append(Fault(what=what, station=station, at_s=at_s, for_s=for_s))
         else:
             what = _OF_EVERYBODY[int(rng.integers(len(_OF_EVERYBODY)))]
@@ -144,11 +154,13 @@ def draw_faults(site: Site, *, seconds: float, seed: int) -> FaultPlan:
     if later.random() < 0.3:
         at_s, for_s = float(later.uniform(0.0, seconds - 1200.0)), float(later.uniform(1.0, 300.0))
         faults.append(Fault(what=SiteFault.CLOCK_SET_BACK, station=None, at_s=at_s, for_s=for_s))
+    faults += _added(ids, seconds, np.random.default_rng([seed, 79]))
     if wired:
         faults = [f for f in faults if not isinstance(f.what, WireFault) and f.what is not Rudeness.ANSWERS_LATE]
     return FaultPlan(
         remembers=remembers,
         wired=wired,
+        follows=seed % 2 == 1,
         faults=_in_turns(faults),
         offsets_s={s: float(rng.uniform(-0.9, 0.9)) * skew_s for s in ids},
         drifts={s: float(rng.uniform(-0.05, 0.05)) * skew_s / seconds for s in ids},
@@ -156,9 +168,10 @@ def draw_faults(site: Site, *, seconds: float, seed: int) -> FaultPlan:
     )
 
 
-SET_BACK_FACTOR = 24.0
-"""A clock that is set back for some seconds is set back by so many times as many: up to two hours."""
+CLOCK_FACTOR = 24.0
+"""A clock that is set wrong for some seconds is set wrong by so many times as many: up to two hours."""
 
+_AT_FIRST = tuple(WireFault)[:5]
 _OF_EVERYBODY = tuple(SiteFault)[:6]
 _JOURNAL = (SiteFault.DATABASE_LOCKED, SiteFault.DISK_FULL)
 
@@ -171,6 +184,23 @@ def _of_the_journal(seconds: float, rng: np.random.Generator) -> list[Fault]:
         longest_s = 60.0 if what is SiteFault.DATABASE_LOCKED else 3000.0
         at_s, for_s = float(rng.uniform(0.0, seconds - 1200.0)), float(rng.uniform(1.0, longest_s))
         out.append(Fault(what=what, station=None, at_s=at_s, for_s=for_s))
+    return out
+
+
+def _added(ids: list[StationId], seconds: float, rng: np.random.Generator) -> list[Fault]:
+    """Return kinds that came later, from dice of their own."""
+    out = []
+    if rng.random() < 0.3:
+        at_s, for_s = float(rng.uniform(400.0, seconds - 1200.0)), float(rng.uniform(5.0, 1500.0))
+        station = ids[int(rng.integers(len(ids)))]
+        out.append(Fault(what=WireFault.COMMANDS_LATE, station=station, at_s=at_s, for_s=for_s))
+    if rng.random() < 0.3:
+        at_s, for_s = float(rng.uniform(0.0, seconds - 1200.0)), float(rng.uniform(1.0, 300.0))
+        out.append(Fault(what=SiteFault.CLOCK_SET_FORWARD, station=None, at_s=at_s, for_s=for_s))
+    if rng.random() < 0.3:
+        out.append(
+            Fault(what=SiteFault.REGISTERS_ANEW, station=None, at_s=float(rng.uniform(400.0, seconds)), for_s=0.0)
+        )
     return out
 
 
@@ -190,6 +220,17 @@ def _untrue(ids: list[StationId], seconds: float, rng: np.random.Generator) -> l
     return out
 
 
+def unheard_until_s(plan: FaultPlan, station: StationId, at_s: float, *, reaction_s: float) -> float:
+    """Return when at the latest the controller has heard and dealt with what happens at a station [s]."""
+    silent = (SiteFault.CONTROLLER_KILLED, SiteFault.NETWORK_DOWN, SiteFault.BLACKOUT)
+    until_s = at_s + reaction_s
+    for fault in sorted(plan.faults, key=lambda f: f.at_s):
+        away = fault.what in silent or (fault.station == station and fault.what is not Rudeness.IGNORES_LIMITS)
+        if away and fault.at_s < until_s and at_s < fault.at_s + fault.for_s + COMING_BACK_S:
+            until_s = max(until_s, fault.at_s + fault.for_s + COMING_BACK_S + reaction_s)
+    return until_s
+
+
 def _nobody_reacts(away: Fault, fault: Fault) -> bool:
     """Return whether a fault meets a time in which the controller, or the way to stations, is gone or coming back."""
     if away.what not in (SiteFault.CONTROLLER_KILLED, SiteFault.NETWORK_DOWN, SiteFault.BLACKOUT):
@@ -200,7 +241,8 @@ def _nobody_reacts(away: Fault, fault: Fault) -> bool:
 def _in_turns(faults: list[Fault]) -> tuple[Fault, ...]:
     """Drop a spell that would begin while another of the same station goes on: it lives through one at a time."""
     kept: list[Fault] = []
-    untrue_first = sorted(faults, key=lambda f: (f.what not in _UNTRUE, f.at_s))
+    dark = {f.at_s for f in faults if f.what is SiteFault.BLACKOUT}
+    untrue_first = sorted(faults, key=lambda f: (f.what not in _UNTRUE, f.at_s not in dark, f.at_s))
     for fault in untrue_first:
         clash = isinstance(fault.what, Rudeness) and any(
             isinstance(other.what, Rudeness)

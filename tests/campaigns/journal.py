@@ -5,6 +5,7 @@ It writes everything out as the real one does, keeps what it cannot write up to 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from loadmgr.store.entry import Entry, Lost, Snapshot
 from loadmgr.store.in_memory import InMemory
@@ -75,6 +76,9 @@ class FailingJournal:
 
     def last_number(self) -> int:
         return self._kept.last_number()
+
+    def ends_at(self) -> datetime | None:
+        return self._kept.ends_at()
 
     def last_start(self, *, upto: int) -> Entry | None:
         return self._kept.last_start(upto=upto)

@@ -9,7 +9,7 @@ import pytest
 
 from loadmgr.errors import InputError, SiteFileError
 from loadmgr.model.ids import StationId
-from loadmgr.model.proof import StationProof, with_proof
+from loadmgr.model.proof import StationProof, on_firmware, with_proof
 from loadmgr.model.topology import Station, Trust
 from loadmgr.site_file import find_site, load_site
 from loadmgr.site_file.proofs import proof_json, proofs_path, read_proofs, write_proof
@@ -96,3 +96,15 @@ def test_a_wrong_file_of_proofs_is_refused_by_field_and_nothing_of_it_counts(gar
         read_proofs(proofs_path(garage))
     with pytest.raises(SiteFileError, match=r"garage\.proofs\.json"):
         load_site(garage)
+
+
+def test_what_was_proved_is_unknown_on_other_firmware_and_what_failed_still_counts():
+    said = Station(id=PROOF.station, zero_ok=Trust.YES)
+    proved = with_proof(said, replace(PROOF, keeps_clock=Trust.NO))
+    other = on_firmware(proved, "1.5")
+
+    assert (Trust.YES, Trust.YES, Trust.NO) == (proved.keeps_profiles, proved.zero_ok, proved.keeps_clock)
+    assert (Trust.UNKNOWN, Trust.YES, Trust.NO) == (other.keeps_profiles, other.zero_ok, other.keeps_clock)
+    assert "" == other.grounds
+    assert proved == on_firmware(proved, "1.4") == on_firmware(proved, None) == on_firmware(proved, "")
+    assert said == on_firmware(said, "1.5")

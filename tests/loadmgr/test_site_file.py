@@ -255,7 +255,7 @@ def test_every_key_of_the_samples_is_in_the_schema() -> None:
     assert set(schema["properties"]) == {
         "schema", "site", "circuits", "evse_defaults", "evses", "station_defaults", "stations", "failsafe", "timing",
         "session_defaults", "listen", "tariff", "pv", "batteries", "cabinets", "external_limits",
-        "compliance", "demo",
+        "compliance", "drivers", "demo",
     }  # fmt: skip
     assert schema["required"] == ["schema", "site", "circuits", "evses", "tariff"]
     assert schema["additionalProperties"] is False

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadmgr.model.equipment import Battery, Cabinet
+from loadmgr.model.equipment import Battery, BatteryLink, Cabinet
 from loadmgr.site_file import check_site, load_site
 
 HUB = """\
@@ -55,6 +55,22 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "evses: [D1..D4]}\n", "evses: [D1, D3..D4]}\n  - {id: far, parent: main, fuse: 400A, evses: [D2]}\n",
         "20:40: the outlets of cabinet left hang on several circuits: far, yard; a cabinet has one infeed: name its outlets under one circuit",
     ),
+    "a battery that is told too seldom": (
+        "efficiency: 81%}", "efficiency: 81%, command: {every: 40s, watchdog: 60s}}",
+        "17:136: battery store is told every 40 s and rests after 60 s without a word; write every: 1s or more, and at most half the watchdog",
+    ),
+    "a battery without a watchdog": (
+        "efficiency: 81%}", "efficiency: 81%, command: {every: 10s}}",
+        "17:136: key watchdog is missing; add watchdog to command",
+    ),
+    "feeding back more than is installed": (
+        "station: HUB-3}", "station: HUB-3, discharge: 40A}",
+        "13:41: EVSE S1 may feed back 40 A, more than its max of 32 A; write no more than what it is installed for",
+    ),
+    "feeding back said twice": (
+        "station: HUB-3}", "station: HUB-3, discharge: 10A, discharge_power: 7kW}",
+        "13:63: EVSE S1 has both discharge and discharge_power; write one of them",
+    ),
     "a misspelt key": ("dc_power: 200kW", "power: 200kW", "19:16: unknown key power; did you mean dc_power?"),
 }  # fmt: skip
 
@@ -102,3 +118,44 @@ def test_a_dc_output_draws_its_power_and_its_losses_at_the_infeed(tmp_path: Path
 
     assert evse.max_infeed_a(230.0) == pytest.approx(150_000.0 / 0.95 / 690.0)
     assert evse.max_infeed_a(230.0) == pytest.approx(evse.max_a)
+
+
+def test_what_an_evse_may_feed_back_is_a_current_per_phase(tmp_path: Path) -> None:
+    """Said as a current, or as the power of a converter; a station that has no word for it is a warning."""
+    path = tmp_path / "hub.yaml"
+    said = HUB.replace("station: HUB-3}", "station: HUB-3, discharge: 16A}")
+    path.write_text(
+        said.replace("D1, station: HUB-1, number: 1,", "D1, station: HUB-1, number: 1, discharge_power: 69kW,")
+    )
+
+    by_id = load_site(path).site.evse_by_id
+
+    assert [100.0, 0.0, 16.0] == [round(by_id[name].discharge_a, 9) for name in ("D1", "D2", "S1")]
+    path.write_text(said.replace("zero_ok: yes}", 'zero_ok: yes, version: "1.6"}'))
+    (warning,) = [w.shown(path) for w in check_site(path).warnings if "feed back" in w.shown(path)]
+    assert "EVSE S1 may feed back, but station HUB-3 speaks OCPP 1.6, which has no word for it" in warning
+
+
+def test_a_battery_that_may_be_commanded_says_how(tmp_path: Path) -> None:
+    """Told every ten seconds unless said otherwise; without `command` nobody commands it."""
+    path = tmp_path / "hub.yaml"
+    path.write_text(HUB.replace("efficiency: 81%}", "efficiency: 81%, command: {watchdog: 90s}}"))
+
+    assert load_site(path).site.batteries[0].link == BatteryLink(every_s=10.0, watchdog_s=90.0)
+
+
+def test_switching_phases_is_for_ac_evses_with_three_that_fall_back_to_nothing(tmp_path: Path) -> None:
+    """The default passes over those that cannot; what is written at one that cannot is a fault."""
+    path = tmp_path / "hub.yaml"
+    able = HUB.replace("evse_defaults: {fallback: 6A}", "evse_defaults: {fallback: 0A, switches_phases: true}")
+    path.write_text(able)
+    switching = [e.id for e in load_site(path).site.evses if e.switches_phases]
+    assert ["S1"] == switching
+
+    path.write_text(able.replace("station: HUB-3}", "station: HUB-3, phases: L1, switches_phases: true}"))
+    (fault,) = [f.shown(path).removeprefix(f"{path}:") for f in check_site(path).faults]
+    assert "13:59: EVSE S1 cannot switch phases: it has 1 of them; write it where an AC EVSE has three phases" == fault
+
+    path.write_text(HUB.replace("station: HUB-3}", "station: HUB-3, switches_phases: true}"))
+    (warning,) = [w.shown(path) for w in check_site(path).warnings if "switched" in w.shown(path)]
+    assert "EVSE S1 falls back to 6 A, on nobody knows how many phases: it is never switched" in warning

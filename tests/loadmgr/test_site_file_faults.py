@@ -51,6 +51,22 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
     "a number below zero": (
         "fuse: 35A", "fuse: -35A", ["5:39: fuse: '-35A' is below 0; write a current of 0 or above, such as 63A"],
     ),
+    "a limit of the sum where each EVSE has its own": (
+        "station: ST-2, max: 16A, phases: L3}\nstation_defaults: {",
+        "station: ST-1, number: 2, max: 16A}\nstation_defaults: {limit_by: station_maximum, ",
+        ["9:30: a station maximum limits but the sum of the 2 EVSEs of station ST-1; "
+         "write limit_by: transaction for it"],
+    ),
+    "turns by the clock with a station maximum": (
+        "tariff:",
+        "failsafe: {strategy: time_division}\nstations: [{id: ST-1, limit_by: station_maximum, keeps_clock: yes}]\ntariff:",
+        ["11:33: station ST-1 is limited by its station maximum, which takes no turns by the clock; "
+         "write limit_by: transaction for it, or another failsafe.strategy than time_division"],
+    ),
+    "a way to limit that there is none": (
+        "station_defaults: {", "station_defaults: {limit_by: maximum, ",
+        ["9:30: limit_by: 'maximum' is not known; did you mean station_maximum? One of 'transaction' or 'station_maximum'"],
+    ),
     "a circuit without a parent": (
         "parent: main, ", "",
         ["5:5: circuit riser_a has no parent, and the grid connection is already main; "

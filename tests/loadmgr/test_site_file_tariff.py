@@ -11,6 +11,7 @@ import pytest
 
 from loadmgr.errors import InputError
 from loadmgr.model.bill import LineKind, bill
+from loadmgr.model.carbon import intensity_g_per_kwh
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import FixedFee, FixedRate, Levy, Ratchet, Tariff, Tier, TimeOfUseRate, prices
 from loadmgr.site_file import check_site
@@ -312,3 +313,36 @@ def test_the_answer_of_the_service_with_one_rate_is_read_too(tmp_path: Path) -> 
     assert read_urdb(path, time_zone="UTC", currency="USD") == read_urdb(
         _rate(tmp_path), time_zone="UTC", currency="USD"
     )
+
+
+def test_carbon_counts_in_plans_with_one_intensity_or_a_series(tmp_path: Path) -> None:
+    """Grams per kWh come out, whatever they were written in."""
+    rows = "".join(f"2024-07-09T{hour:02}:00Z,{100 + hour}\n" for hour in range(24))
+    (tmp_path / "co2.csv").write_text("start,kg_per_mwh\n" + rows)
+    fixed = _tariff(tmp_path, "tariff: {energy: {price: 0.3/kWh}, carbon: {price: 0.1/kg, intensity: 0.38 kg/kWh}}\n")
+    series = _tariff(tmp_path, "tariff: {energy: {price: 0.3/kWh}, carbon: {price: 0.1 USD/kg, series: co2.csv}}\n")
+    grid = TimeGrid.uniform(datetime(2024, 7, 9, 2, tzinfo=UTC), step_s=3600, steps=2)
+    assert fixed.carbon is not None
+    assert series.carbon is not None
+    assert ([380.0, 380.0], [102.0, 103.0]) == (
+        intensity_g_per_kwh(fixed.carbon, grid),
+        intensity_g_per_kwh(series.carbon, grid),
+    )
+    assert prices(fixed, grid) == [0.3, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("carbon", "said"),
+    [
+        ("{price: 0.1/kg}", "5:44: carbon has no intensity; give one of them: `intensity: 380 g/kWh` or `series: FILE.csv`"),
+        ("{intensity: 380 g/kWh}", "5:44: key price is missing; add price to carbon"),
+        ("{price: -1/kg, intensity: 380 g/kWh}", "5:52: price of carbon is -1/kg; write a price of 0 or above"),
+        ("{price: 0.1/kWh, intensity: 380 g/kWh}", "5:52: price: '0.1/kWh' is not a price per kg; write the site's currency per kg, such as 0.10/kg"),
+        ("{price: 0.1/kg, intensity: 380}", "5:71: intensity: 380 has no unit; write 380g/kWh, 380kg/MWh or 380kg/kWh"),
+        ("{price: 0.1/kg, intensity: 380 g/kWh, repeat: weekly}", "5:90: repeat without series; it says how the file of `series` goes on"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_carbon_is_said_at_its_place(carbon: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE + f"tariff: {{energy: {{price: 0.3/kWh}}, carbon: {carbon}}}\n")
+    assert said in [fault.shown(path).removeprefix(f"{path}:") for fault in check_site(path).faults]

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from loadmgr.apps.commands import messages_cli, station_cli
-from loadmgr.apps.station_run import Plan, run_stations
+from loadmgr.apps.field.station_run import Plan, run_stations
 from ocpp_link.events import CallRefusedByRules, Garbage
 from ocpp_link.security import AccessList, StationAccess, server_context, station_context
 from ocpp_link.station import Station
@@ -74,9 +74,27 @@ def test_emulated_stations_boot_and_take_their_vehicles(version: str) -> None:
 
 
 def test_a_malformed_text_is_sent_on_demand() -> None:
-    csms, _ = emulate("1.6", faults=(("malformed", 0.5),), identities=("CS1",))
+    csms, _ = emulate("1.6", faults=(("malformed", 0.5, 0.0),), identities=("CS1",))
 
     assert 2 == sum(isinstance(event, Garbage) for event in csms.events)
+
+
+def test_without_frames_only_what_happens_is_told() -> None:
+    _, told = emulate("1.6", identities=("CS1",), frames=False, messages=(("Heartbeat", {}),), lasting_s=2.6)
+
+    assert not any(" > [" in text or " < [" in text for text in told)
+    assert any("CS1: vehicle at EVSE 1" in text for text in told)
+    assert any("CS1: Heartbeat answered: {'currentTime'" in text for text in told)
+
+
+def test_a_link_drops_for_as_long_as_was_said_and_comes_back() -> None:
+    csms, told = emulate(
+        "1.6", identities=("CS1",), faults=(("drop", 0.5, 0.4), ("duplicate", 0.7, 0.0)), lasting_s=1.8
+    )
+
+    assert ["connect", "disconnect", "connect"] == [each for each in csms.order if "connect" in each][:3]
+    assert "CS1: fault drop for 0.4 s" in told
+    assert "CS1: fault duplicate: not connected, nothing was sent" in told
 
 
 def test_any_message_with_any_payload_is_sent() -> None:
@@ -181,6 +199,9 @@ def test_a_log_is_followed_from_file_to_file(tmp_path: Path) -> None:
         ["messages", "--catalogue", "--ocpp", "3.0"],
         ["station", "ws://x", "--ocpp", "3.0"],
         ["station", "ws://x", "--fault", "explode@3"],
+        ["station", "ws://x", "--fault", "drop@3+long"],
+        ["station", "http://x"],
+        ["station", "127.0.0.1:9000"],
         ["station", "ws://x", "--tls-key", "a.pem"],
         ["station", "ws://x", "--tls-ca", "/nowhere/a.pem"],
         ["station", "ws://x", "--send", "Heartbeat={"],

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,13 @@ import pytest
 import ocpp_link
 
 MODULES = [f"ocpp_link.{module.name}" for module in pkgutil.iter_modules(ocpp_link.__path__)]
+
+
+def test_the_package_says_where_each_of_its_modules_belongs() -> None:
+    table = (ocpp_link.__doc__ or "").split("what   ")[1]
+    named = set(re.findall(r"\w+", table))
+
+    assert set() == {name.removeprefix("ocpp_link.") for name in MODULES} - named
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

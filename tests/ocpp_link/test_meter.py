@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocpp_link.dialect import Version
 from ocpp_link.meter import EnergyRegister, Normalised, Reading, complete, normalise
 
 NOW = datetime(2024, 1, 17, 12, tzinfo=UTC)
 
 
-def read(*samples: dict[str, Any], version: Version = "1.6", timestamp: str = "2024-01-17T12:00:00Z") -> Normalised:
-    return normalise(version, [{"timestamp": timestamp, "sampledValue": list(samples)}], received_at=NOW)
+def read(*samples: dict[str, Any], timestamp: str = "2024-01-17T12:00:00Z") -> Normalised:
+    return normalise([{"timestamp": timestamp, "sampledValue": list(samples)}], received_at=NOW)
 
 
 ROWS: list[tuple[dict[str, Any], str, float, str | None, tuple[str, ...]]] = [
@@ -43,6 +42,14 @@ ROWS: list[tuple[dict[str, Any], str, float, str | None, tuple[str, ...]]] = [
     ({"value": "55", "measurand": "SoC"}, "soc_ratio", 0.55, None, ("unit assumed Percent",)),
     ({"value": "31", "measurand": "Temperature", "unit": "Celcius"}, "temperature_c", 31.0, None, ()),
     ({"value": "3", "unit": "KWH"}, "energy_wh", 3000.0, None, ()),
+    ({"value": "0.003", "unit": "MWh"}, "energy_wh", 3000.0, None, ()),
+    (
+        {"value": 16, "measurand": "Current.Import", "unit": " ", "phase": None},
+        "current_a",
+        16.0,
+        None,
+        ("unit assumed A",),
+    ),
 ]
 
 
@@ -59,7 +66,7 @@ def test_a_sample_becomes_an_si_reading(
 def test_2_x_scales_by_its_multiplier() -> None:
     sample = {"value": 1.5, "unitOfMeasure": {"unit": "Wh", "multiplier": 3}}
 
-    [reading] = read(sample, version="2.0.1").readings
+    [reading] = read(sample).readings
 
     assert 1500.0 == reading.value
 
@@ -72,6 +79,14 @@ def test_2_x_scales_by_its_multiplier() -> None:
         {"value": "5", "unit": "A"},
         {"value": "5", "measurand": "Power.Reactive.Import", "unit": "var"},
         {"value": None},
+        {"value": "1_000", "unit": "Wh"},
+        {"value": "1e308", "unit": "kWh"},
+        {"value": 10**400, "unit": "Wh"},
+        {"value": 1.0, "unitOfMeasure": {"unit": "Wh", "multiplier": 400}},
+        {"value": 1.0, "unitOfMeasure": {"unit": "Wh", "multiplier": "k"}},
+        {"value": "16", "measurand": "Current.Import", "phase": "L1-L2", "unit": "A"},
+        {"value": "16", "measurand": ["Current.Import"]},
+        {"value": "16", "unit": {"A": 1}},
     ],
 )
 def test_what_cannot_be_read_is_named_and_the_rest_stays(sample: dict[str, Any]) -> None:
@@ -90,6 +105,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_stays(sample: dict[str, Any])
         ("2024-01-17T10:00:00Z", "Transaction.Begin", NOW - timedelta(hours=2), None),
         ("2024-01-17T12:00:00", "Sample.Periodic", NOW, "time without zone"),
         ("noon", "Sample.Periodic", NOW, "time of arrival used"),
+        ("9999-12-31T23:59:59-12:00", "Sample.Periodic", NOW, "time of arrival used"),
     ],
 )
 def test_a_wrong_clock_is_noticed_on_live_readings(
@@ -156,6 +172,37 @@ def test_a_register_counts_every_rise_once(values_wh: list[float]) -> None:
     expected = sum(after - before if after >= before else after for before, after in pairs)
     assert math.isclose(expected, register.counted_wh, abs_tol=1e-3)
     assert sum(after < before for before, after in pairs) == register.resets
+
+
+def test_where_it_was_measured_is_kept() -> None:
+    found = read({"value": "1", "location": "Inlet"}, {"value": "1"}, {"value": "1", "location": 7})
+
+    assert ["Inlet", "Outlet", "7"] == [reading.location for reading in found.readings]
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["sampledValue", "value", "measurand", "phase", "unit", "context", "timestamp", "location"]
+            ),
+            inner,
+            max_size=5,
+        )
+        | st.fixed_dictionaries({"value": inner, "unitOfMeasure": st.fixed_dictionaries({"multiplier": inner})})
+    ),
+    max_leaves=12,
+)
+
+
+@given(JUNK)
+def test_no_junk_raises_whatever_no_schema_would_let_pass(junk: Any) -> None:
+    found = normalise([{"sampledValue": [junk]}, junk], received_at=NOW)
+
+    assert all(math.isfinite(reading.value) for reading in found.readings)
+    assert found.readings or found.unread
 
 
 SAMPLES = st.fixed_dictionaries(

@@ -200,6 +200,27 @@ def test_tls_with_a_password_and_with_a_certificate() -> None:
     play(Policy(access=AccessList(ACCESS, organisation="Operator"), tls=tls), scene)
 
 
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_old_tls_is_spoken_on_a_port_of_its_own_and_nowhere_else(newest: ssl.TLSVersion) -> None:
+    old = station_context(AUTHORITY)
+    old.set_ciphers("AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0")
+    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, newest
+    files = CERTIFICATES / "server.pem", CERTIFICATES / "server.key"
+
+    async def scene(server: Server, url: str) -> None:
+        port = await server.also_listen("127.0.0.1", 0, tls=server_context(*files, legacy=True))
+        beside = url.replace(str(server.port), str(port))
+        assert None is await refused(url, "CS-2", ClientPolicy(password=KEY, tls=old))
+        assert 401 == await refused(beside, "CS-2", ClientPolicy(password="wrong", tls=old))
+        earlier = await come_in(beside, "CS-2", ClientPolicy(password=KEY, tls=old))
+        modern = await come_in(url, "CS-2", ClientPolicy(password=KEY, tls=station_context(AUTHORITY)))
+        await until(lambda: not earlier.connected)  # the newest wins, whichever port it comes by
+        assert modern.connected
+
+    play(Policy(access=AccessList(ACCESS), tls=server_context(*files)), scene)
+
+
 def test_a_renewed_certificate_drops_nobody() -> None:
     async def scene(server: Server, url: str) -> None:
         policy = ClientPolicy(password=KEY, tls=station_context(AUTHORITY))

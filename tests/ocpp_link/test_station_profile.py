@@ -1,12 +1,13 @@
 """What is known of a station: what it says when it is asked, and what is known of its model."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ocpp_link.capabilities import KEYS_16, ask, from_configuration, from_variables, question
+from ocpp_link.capabilities import KEYS_16, ask, from_configuration, from_variables, question, read_answer
 from ocpp_link.dialect import Version
 from ocpp_link.errors import CallRejected
 from ocpp_link.quirks import known_quirks, load_quirks
@@ -37,11 +38,39 @@ def test_configuration_keys_become_a_profile() -> None:
             remote_trigger=False,
             max_stack_level=9,
             max_profiles=1,
-            phase_switching="idle",
+            phase_switching="live",
             meter_interval_s=30.0,
         )
         == profile
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "switching"),
+    [
+        ({"ConnectorSwitch3to1PhaseSupported": "true", "ACPhaseSwitchingSupported": "true"}, "live"),
+        ({"ConnectorSwitch3to1PhaseSupported": "false", "ACPhaseSwitchingSupported": "true"}, "idle"),
+        ({"ConnectorSwitch3to1PhaseSupported": "false"}, "none"),
+        ({"ConnectorSwitch3to1PhaseSupported": "perhaps"}, None),
+        ({}, None),
+    ],
+)
+def test_phase_switching_is_within_a_transaction_before_one_or_none(values: dict[str, str], switching: Any) -> None:
+    assert switching == from_configuration(values).phase_switching
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"configurationKey": None, "getVariableResult": 7},
+        {"configurationKey": [None, {"value": 3}], "getVariableResult": [None, {"attributeStatus": "Accepted"}]},
+        {"getVariableResult": [{"attributeStatus": "Accepted", "attributeValue": "9", "component": 1, "variable": []}]},
+    ],
+)
+def test_an_answer_that_no_schema_would_let_pass_says_nothing(version: Version, answer: dict[str, Any]) -> None:
+    assert StationProfile() == replace(read_answer(version, answer), remote_trigger=None)
 
 
 def test_variables_become_a_profile_and_silence_stays_silence() -> None:

@@ -21,7 +21,7 @@ def backup(
 
     Example: `loadmgr backup my-site.journal.sqlite3 my-site.backup`
     """
-    from loadmgr.apps.places import beside_journal, state_folder
+    from loadmgr.apps.process.places import beside_journal, state_folder
     from loadmgr.store.backup import back_up
     from loadmgr.store.open import open_tables
 
@@ -41,7 +41,7 @@ def restore(
 
     Example: `loadmgr restore my-site.backup my-site.journal.sqlite3`
     """
-    from loadmgr.apps.places import beside_journal, state_folder
+    from loadmgr.apps.process.places import beside_journal, state_folder
     from loadmgr.store import backup as copies
     from loadmgr.store.open import open_tables, shown
 

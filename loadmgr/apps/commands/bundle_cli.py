@@ -24,7 +24,7 @@ def bundle(
     Example: `loadmgr bundle my-site.yaml help.zip`
     """
     from loadmgr.apps import bundle as packing
-    from loadmgr.apps.places import default_journal, socket_path
+    from loadmgr.apps.process.places import default_journal, socket_path
     from loadmgr.site_file import find_site
 
     path = find_site(site)

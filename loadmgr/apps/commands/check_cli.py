@@ -17,7 +17,7 @@ import typer
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
-    from loadmgr.control.costs import AssumptionCost
+    from loadmgr.control.safety.costs import AssumptionCost
     from loadmgr.site_file import SiteFile
     from loadmgr.site_file.faults import Fault
 
@@ -77,17 +77,17 @@ def check(
 
 def _certify(site_file: "SiteFile", out: Path | None, *, quiet: bool) -> None:
     """Say whether the fail-safe is proven, and on what the proof rests; write the certificate where it is asked for."""
-    from loadmgr.control.certificate import autonomy, build_certificate
-    from loadmgr.control.costs import assumption_costs
+    from loadmgr.control.safety.certificate import autonomy, build_certificate, sealed
+    from loadmgr.control.safety.costs import assumption_costs
 
     proof = build_certificate(site_file.site)
     costs = assumption_costs(
         site_file.site, site_file.tariff, now=datetime.now(UTC), side_means_a=_side_means_a(site_file)
     )
     if not quiet:
-        from loadmgr.apps.rules_text import rules_in_words
+        from loadmgr.apps.rules_text import rules_in_words, secrets_not_here
 
-        for line in rules_in_words(site_file):
+        for line in (*rules_in_words(site_file), *secrets_not_here(site_file)):
             typer.echo(line)
         for fault in proof.faults:
             typer.echo(f"not proven: {fault}")
@@ -100,7 +100,7 @@ def _certify(site_file: "SiteFile", out: Path | None, *, quiet: bool) -> None:
             typer.echo(f"  it holds {autonomy(site_file.site)}")
         _tell_costs(costs, site_file.site.currency)
     if out is not None:
-        document = proof.document | {"costs": [asdict(cost) for cost in costs]}
+        document = sealed(proof.document | {"costs": [asdict(cost) for cost in costs]})
         out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
@@ -124,7 +124,7 @@ def _side_means_a(site_file: "SiteFile") -> dict[str, tuple[float, ...]]:
 
 def _verifier_script() -> str:
     """Return the stand-alone verifier: it needs the standard library alone, and shares no code with the proof."""
-    return resources.files("loadmgr.control").joinpath("verifier.py").read_text(encoding="utf-8")
+    return resources.files("loadmgr.control.safety").joinpath("verifier.py").read_text(encoding="utf-8")
 
 
 def schema() -> None:

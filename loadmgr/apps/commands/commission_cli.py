@@ -14,7 +14,7 @@ from loadmgr.apps.commands.prove_cli import Person
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
-    from loadmgr.apps.commission import Meters, Wiring
+    from loadmgr.apps.field.commission import Meters, Wiring
     from loadmgr.model.ids import MeterId
     from loadmgr.model.topology import Evse, PhaseAmps, Site
     from loadmgr.site_file import SiteFile
@@ -111,8 +111,8 @@ def _chosen(site: "Site", names: Sequence[str]) -> "tuple[Evse, ...]":
 async def _stepped(
     site_file: "SiteFile", evses: "tuple[Evse, ...]", meters: "Meters", *, host: str, port: int | None
 ) -> "tuple[Wiring, ...]":
-    from loadmgr.apps.bench import Bench
-    from loadmgr.apps.commission import Commissioner
+    from loadmgr.apps.field.bench import Bench
+    from loadmgr.apps.field.commission import Commissioner
     from ocpp_link.transport import SystemClock, serve
 
     site, clock, person = site_file.site, SystemClock(), Person()
@@ -127,7 +127,7 @@ async def _stepped(
 
 def wiring_sheet(site_name: str, found: "Sequence[Wiring]") -> str:
     """Return what was found as a sheet to sign."""
-    from loadmgr.apps.sheet import sheet
+    from loadmgr.apps.field.sheet import sheet
 
     rows = []
     for wiring in found:

@@ -10,7 +10,7 @@ import typer
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
-    from loadmgr.apps.composite_run import Outcome
+    from loadmgr.apps.composite.composite_run import Outcome
 
 
 def composite(
@@ -33,7 +33,7 @@ def composite(
     if plot is not None:
         _draw(outcomes, plot)
     if explain:
-        from loadmgr.apps.composite_explain import print_explanation
+        from loadmgr.apps.composite.composite_explain import print_explanation
 
         for outcome in outcomes:
             print_explanation(outcome)
@@ -44,8 +44,8 @@ def composite(
 
 def _outcomes(file: str) -> "tuple[list[Outcome], bool]":
     """Read every document before anything is computed or printed."""
-    from loadmgr.apps.composite_document import read_document
-    from loadmgr.apps.composite_run import run_document
+    from loadmgr.apps.composite.composite_document import read_document
+    from loadmgr.apps.composite.composite_run import run_document
 
     name = "standard input" if file == "-" else file
     try:
@@ -75,7 +75,7 @@ def _draw(outcomes: "list[Outcome]", path: Path) -> None:
     asked = [outcome for outcome in outcomes if outcome.schedules]
     if not asked:
         raise InputError("--plot: no document asks for a composite schedule that is answered")
-    from loadmgr.apps.composite_plot import draw_lanes
+    from loadmgr.apps.composite.composite_plot import draw_lanes
 
     draw_lanes(asked[-1].store, asked[-1].schedules[-1], path)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,9 @@ from loadmgr.errors import InputError
 
 _SPAN = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|min|m|h|d)")
 _SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+PASSWORD_PATIENCE_S = 90.0
+"""A station is waited for as long as for anything else that it is told, behind what waits already [s]."""
+
 _AMPS = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*A")
 
 Site = Annotated[
@@ -36,7 +40,7 @@ def status(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    from loadmgr.apps.status_text import show_status
+    from loadmgr.apps.process.status_text import show_status
 
     show_status(found)
 
@@ -56,7 +60,7 @@ def explain(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    from loadmgr.apps.status_text import show_explanation
+    from loadmgr.apps.process.status_text import show_explanation
 
     show_explanation(found)
 
@@ -100,6 +104,37 @@ def override(  # noqa: PLR0913 - one parameter for each option
         typer.echo(f"{evse}: ordered, until {datetime.fromisoformat(until).astimezone():%Y-%m-%d %H:%M}")
 
 
+def password(
+    station: Annotated[str, typer.Argument(metavar="ID", help="Id of the station in the site file.")],
+    *,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask for the password, or read a line. [default: a random one nobody knows]")
+    ] = False,
+    site: Site = None,
+    socket: Socket = None,
+) -> None:
+    """Give a connected station a new password, over OCPP; the old one is good until it has taken the new.
+
+    The access file of `loadmgr run --access` keeps a hash of it, and `FILE.audit.jsonl` beside it who ordered it.
+
+    Example: `loadmgr station password GARAGE-A1`
+    """
+    request: dict[str, Any] = {"do": "password", "station": station}
+    if ask:
+        request["password"] = typed_secret()
+    done = _asked(request, site=site, socket=socket, patience_s=PASSWORD_PATIENCE_S)
+    then = "" if done["status"] == "Accepted" else ", when it restarts"
+    typer.echo(f"{station}: has a new password{then}")
+
+
+def typed_secret() -> str:
+    """Return a password that is typed unseen, or the first line of what is piped in."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    secret: str = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
+    return secret
+
+
 def amps(text: str) -> float:
     """Return a current as it is written [A].
 
@@ -138,10 +173,10 @@ def seconds(text: str) -> float:
     return float(match["number"]) * _SECONDS[match["unit"]]
 
 
-def _asked(request: dict[str, Any], *, site: str | None, socket: Path | None) -> Any:
-    from loadmgr.apps.local_control import ask_local
-    from loadmgr.apps.places import only_socket, socket_path
+def _asked(request: dict[str, Any], *, site: str | None, socket: Path | None, patience_s: float = 10.0) -> Any:
+    from loadmgr.apps.process.local_control import ask_local
+    from loadmgr.apps.process.places import only_socket, socket_path
     from loadmgr.site_file import find_site
 
     path = socket or (only_socket() if site is None else socket_path(find_site(site)))
-    return ask_local(path, request)
+    return ask_local(path, request, patience_s=patience_s)

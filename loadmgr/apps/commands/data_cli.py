@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loadmgr.apps.commands.simulate_cli import BadRows, tell_bad_rows
+from loadmgr.apps.commands.simulate_cli import OnBadRows, tell_bad_rows
+from loadmgr.sim.bad_rows import BadRows
 
 if TYPE_CHECKING:
     from loadmgr.model.series import StepFunction
 
-app = typer.Typer(help="Make session tables, load profiles and solar profiles to simulate with.", no_args_is_help=True)
+app = typer.Typer(help="Make or mend session tables, series and profiles to simulate with.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write: .csv, of sessions also .parquet.")]
 FirstDay = Annotated[str, typer.Option("--start", metavar="DATE", help="First day.")]
@@ -43,20 +44,53 @@ def convert(
     table: Annotated[Path, typer.Argument(help="A table of ACN-Data (JSON, CSV), ElaadNL (CSV), or a plain one.")],
     *,
     out: Out,
-    on_bad_rows: Annotated[BadRows, typer.Option(help="Bad rows of the table.")] = BadRows.STOP,
+    on_bad_rows: OnBadRows = BadRows.STOP,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", metavar="ZONE", help="Mends times that are written without a zone.")
+    ] = None,
 ) -> None:
     """Turn a table of sessions into a plain one; bad rows are named with row and column, and counted.
 
-    Example: `loadmgr data convert acn.json --out sessions.csv --on-bad-rows skip`
+    Examples: `loadmgr data convert acn.json --out sessions.csv --on-bad-rows skip`,
+    `loadmgr data convert list.csv --out sessions.csv --on-bad-rows repair --timezone Europe/Berlin`
     """
-    from loadmgr.sim.session_table import SessionTable, read_sessions, read_table, write_table
+    from loadmgr.sim.session_table import load_table, write_table
 
     _check_out(out, suffixes=(".csv", ".parquet"))
-    stop = on_bad_rows is BadRows.STOP
-    read = SessionTable(sessions=read_sessions(table), path=table) if stop else read_table(table)
+    zone = None if timezone is None else _zone(timezone)
+    read = load_table(table, on_bad_rows=on_bad_rows, time_zone=zone)
     write_table(out, read.sessions)
     tell_bad_rows(read)
     typer.echo(f"{out}: {len(read.sessions)} sessions")
+
+
+@app.command()
+def series(
+    table: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A column start, and columns of numbers.")],
+    *,
+    out: Out,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", metavar="ZONE", help="Of times that are written without a zone.")
+    ] = None,
+) -> None:
+    """Mend a series of prices or loads for a site file: gaps, rows that occur twice, local time; each mend is named.
+
+    A missing row takes what held a day before. What could be mended in two ways is refused.
+
+    Example: `loadmgr data series day_ahead.csv --out prices.csv --timezone Europe/Berlin`
+    """
+    from loadmgr.site_file.series_repair import mend_series
+
+    _check_out(out, suffixes=(".csv",))
+    mended = mend_series(table, time_zone=None if timezone is None else _zone(timezone))
+    lines = [",".join(("start", *mended.columns))]
+    for when, row in zip(mended.times, mended.rows, strict=True):
+        lines.append(",".join((f"{when:%Y-%m-%dT%H:%M:%SZ}", *(f"{value:.10g}" for value in row))))
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for mend in mended.mends:
+        typer.echo(mend, err=True)
+    count = len(mended.mends)
+    typer.echo(f"{out}: {len(mended.rows)} rows, {count or 'nothing'} mended")
 
 
 @app.command()

@@ -1,9 +1,12 @@
 """``loadmgr demo``: a site held under its fuse before your eyes, without hardware."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LIVE_SPEED = 1800.0
 """A day in 48 seconds: fast enough not to bore, slow enough to read."""
@@ -53,8 +56,7 @@ def demo(
 
     from rich.console import Console
 
-    from loadmgr.apps.demo import DemoOptions, run_demo
-    from loadmgr.apps.report import card, exceeded, write_report
+    from loadmgr.apps.demo.demo import DemoOptions, run_demo
     from loadmgr.site_file import find_site, load_site
 
     logging.basicConfig(level=logging.ERROR)  # alarms are in the table and in the report
@@ -69,7 +71,13 @@ def demo(
         speed=speed if speed is not None or headless else LIVE_SPEED,
         page_port=http if http is not None or headless or find_spec("fastapi") is None else 0,
     )
-    figures = run_demo(site_file, options, console)
+    _conclude(run_demo(site_file, options, console), console, report)
+
+
+def _conclude(figures: dict[str, Any], console: "Console", report: Path | None) -> None:
+    """Show what came of it, write the report, and exit accordingly."""
+    from loadmgr.apps.demo.report import card, exceeded, write_report
+
     console.print(card(figures))
     if report is not None:
         write_report(report, figures)

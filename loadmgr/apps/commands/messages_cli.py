@@ -100,6 +100,8 @@ def _shown(record: "WireRecord") -> str:
 
 
 def _catalogue(action: str | None, ocpp: str | None, *, as_json: bool) -> Iterator[str]:
+    from difflib import get_close_matches
+
     from ocpp_link.dialect import VERSIONS, actions
 
     wanted = [version for version in VERSIONS if ocpp in (None, version)]
@@ -107,7 +109,11 @@ def _catalogue(action: str | None, ocpp: str | None, *, as_json: bool) -> Iterat
         raise InputError(f"--ocpp must be one of {', '.join(VERSIONS)}, got {ocpp}")
     rows = [row for version in wanted for row in actions(version).values() if action in (None, row.name)]
     if not rows:
-        raise InputError(f"OCPP {' / '.join(wanted)} has no action {action!r}; case counts")
+        names = dict.fromkeys(name for version in wanted for name in actions(version))
+        alike = [name for name in names if name.casefold() == str(action).casefold()]
+        alike = alike or get_close_matches(str(action), names, n=3)
+        meant = f"; there is {', '.join(alike)}" if alike else ""
+        raise InputError(f"OCPP {' / '.join(wanted)} has no action {action!r}{meant}")
     for row in rows:
         if as_json:
             fields = {kind: _fields(row.version, row, response=kind == "response") for kind in _kinds(row)}

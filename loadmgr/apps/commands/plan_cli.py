@@ -1,6 +1,6 @@
 """``loadmgr plan``: what a site would give the sessions of a table, and why."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,13 +31,15 @@ def plan(
 
     from loadmgr.allocation import AllocationOptions, allocate, what_would_help, write_program
     from loadmgr.allocation import explain as explain_evse
-    from loadmgr.apps import plan_view
-    from loadmgr.apps.day_plan import plan_problem
+    from loadmgr.apps.planning import plan_view
+    from loadmgr.apps.planning.day_plan import plan_problem
+    from loadmgr.apps.price_table import tariff_for
     from loadmgr.site_file import find_site, load_site
 
     site_file = load_site(find_site(site))
     zone = ZoneInfo(site_file.site.time_zone)
-    problem = plan_problem(site_file, sessions, at=_time(at))
+    tariff_of = tariff_for(site_file, datetime.now(UTC), tell=lambda text: typer.echo(f"loadmgr: {text}", err=True))
+    problem = plan_problem(site_file, sessions, at=_time(at), tariff_of=tariff_of)
     # The plan is given away as a whole, so in no step may a vehicle get less than it charges with.
     options = AllocationOptions(milp_evses=0, command_steps=problem.n_steps)
     if explain is not None and explain not in problem.evses.ids:
@@ -60,7 +62,7 @@ def plan(
         if reasons:
             typer.echo("\n" + plan_view.explanation_text(reasons, remedies, zone=zone))
     if plot is not None:
-        from loadmgr.apps import plan_plot
+        from loadmgr.apps.planning import plan_plot
 
         plan_plot.plot(problem, allocation, plot, zone=zone, currency=currency)
     if export_lp is not None:

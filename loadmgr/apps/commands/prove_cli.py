@@ -11,7 +11,7 @@ import typer
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
-    from loadmgr.apps.prove import Trial
+    from loadmgr.apps.field.prove import Trial
     from loadmgr.model.topology import Evse
     from loadmgr.site_file import SiteFile
 
@@ -96,9 +96,9 @@ def _room(site_file: "SiteFile", evse: "Evse") -> str:
 
 
 async def _proved(site_file: "SiteFile", evse: "Evse", *, name: str, host: str, port: int | None) -> "Trial | None":
-    from loadmgr.apps.bench import Bench
-    from loadmgr.apps.prove import Prover
-    from loadmgr.control.profiles import fallback_a
+    from loadmgr.apps.field.bench import Bench
+    from loadmgr.apps.field.prove import Prover
+    from loadmgr.control.sending.profiles import fallback_a
     from ocpp_link.transport import SystemClock, serve
 
     clock, person = SystemClock(), Person()
@@ -114,7 +114,7 @@ async def _proved(site_file: "SiteFile", evse: "Evse", *, name: str, host: str, 
 
 def trial_sheet(site_name: str, trial: "Trial") -> str:
     """Return what was found as a sheet to sign."""
-    from loadmgr.apps.sheet import sheet
+    from loadmgr.apps.field.sheet import sheet
 
     proof = trial.proof
     facts = [

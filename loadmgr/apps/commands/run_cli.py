@@ -1,102 +1,53 @@
 """``loadmgr run``: the controller process for real stations."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from loadmgr.apps.commands import run_options as options
 from loadmgr.errors import InputError
+
+if TYPE_CHECKING:
+    from loadmgr.apps.upstream.upstream import Upstream
+    from loadmgr.site_file import SiteFile
 
 KEEP_DAYS = 730.0
 """Journals keep two years by default: as long as evidence of dimming is asked for."""
 
 
 def run(  # noqa: PLR0913 - one option each
-    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    site: options.Site,
     *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: the site file's]")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on. [default: the site file's]")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No live table, a line for each decision instead.")] = False,
-    journal: Annotated[
-        str | None,
-        typer.Option(metavar="PATH|URL", help="A file, or postgresql://...  [default: SITE.journal.sqlite3]"),
-    ] = None,
-    no_journal: Annotated[
-        bool, typer.Option("--no-journal", help="Remember nothing: a restart begins from nothing.")
-    ] = False,
-    keep_days: Annotated[
-        float, typer.Option(min=0.0, help="Forget what is older than so many days; 0 keeps everything.")
-    ] = KEEP_DAYS,
-    socket: Annotated[
-        Path | None, typer.Option(help="Unix socket for loadmgr status, explain and override. [default: by the site]")
-    ] = None,
-    wire_log: Annotated[
-        Path | None, typer.Option("--wire-log", help="Append every OCPP message to this file, for `loadmgr messages`.")
-    ] = None,
-    metrics: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve http://127.0.0.1:PORT/metrics for Prometheus.")
-    ] = None,
-    access: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who may connect: YAML, security profiles, hashed passwords.")
-    ] = None,
-    tls_certificate: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Listen with TLS: PEM, read again upon SIGHUP.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Authorities that sign stations' certificates, PEM.")
-    ] = None,
-    quirks: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What you know of stations: YAML, `ID: {stack_level: 0}`.")
-    ] = None,
-    http: Annotated[
-        int | None,
-        typer.Option("--http", min=0, max=65535, help="Serve state, orders and events on http://127.0.0.1:PORT."),
-    ] = None,
-    http_tokens: Annotated[
-        str | None,
-        typer.Option("--http-tokens", metavar="PATH|URL", help="Tokens made by loadmgr token. [default: one, printed]"),
-    ] = None,
-    http_open: Annotated[bool, typer.Option("--http-open", help="Ask nobody of this machine for a token.")] = False,
-    mqtt: Annotated[
-        str | None,
-        typer.Option(
-            "--mqtt",
-            metavar="URL",
-            envvar="LOADMGR_MQTT",
-            help="Be on this broker, for Home Assistant and others: mqtt://HOST:1883.",
-        ),
-    ] = None,
-    upstream: Annotated[
-        str | None, typer.Option("--upstream", metavar="URL", help="Relay stations to this CSMS: ws:// or wss://.")
-    ] = None,
-    upstream_passwords: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What stations log in with there: YAML, `ID: password`.")
-    ] = None,
-    upstream_ca: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Authorities that may vouch for it, PEM; else the system's."),
-    ] = None,
-    upstream_loss: Annotated[
-        str, typer.Option(help="When it is lost: `strict` closes stations, `sticky` serves them on and tells it later.")
-    ] = "strict",
-    upstream_state: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Keeps its profiles; else SITE.upstream beside the site.")
-    ] = None,
-    shadow: Annotated[
-        bool, typer.Option("--shadow", help="Let everything pass and send nothing: only say what would be done.")
-    ] = False,
-    start_offline: Annotated[
-        bool, typer.Option("--start-offline", help="With `sticky`: let anybody start while the CSMS is lost.")
-    ] = False,
-    pass_vendor: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Relay this vendor's DataTransfer to stations; repeatable.")
-    ] = None,
-    without_certificate: Annotated[
-        bool, typer.Option("--without-certificate", help="Start although it is not proven what holds without control.")
-    ] = False,
+    host: options.Host = None,
+    port: options.Port = None,
+    quiet: options.Quiet = False,
+    journal: options.Journal = None,
+    no_journal: options.NoJournal = False,
+    keep_days: options.KeepDays = KEEP_DAYS,
+    socket: options.Socket = None,
+    wire_log: options.WireLog = None,
+    metrics: options.Metrics = None,
+    access: options.Access = None,
+    tls_certificate: options.TlsCertificate = None,
+    tls_key: options.TlsKey = None,
+    tls_client_ca: options.TlsClientCa = None,
+    tls_legacy_port: options.TlsLegacyPort = None,
+    quirks: options.Quirks = None,
+    http: options.Http = None,
+    http_tokens: options.HttpTokens = None,
+    http_open: options.HttpOpen = False,
+    mqtt: options.Mqtt = None,
+    upstream: options.Upstream = None,
+    upstream_passwords: options.UpstreamPasswords = None,
+    upstream_ca: options.UpstreamCa = None,
+    upstream_loss: options.UpstreamLoss = "strict",
+    upstream_state: options.UpstreamState = None,
+    shadow: options.Shadow = False,
+    start_offline: options.StartOffline = False,
+    pass_vendor: options.PassVendor = None,
+    without_certificate: options.WithoutCertificate = False,
 ) -> None:
     """Control a site: stations connect to ws://HOST:PORT/ocpp/<station id>.
 
@@ -112,34 +63,24 @@ def run(  # noqa: PLR0913 - one option each
     """
     if journal is not None and no_journal:
         raise InputError("--journal and --no-journal exclude each other: keep one of them")
-    from loadmgr.apps.doorway import Doorway, overrides_of
-    from loadmgr.apps.places import default_journal, socket_path
-    from loadmgr.apps.process import RunOptions, run_process
-    from loadmgr.apps.reloading import require_certificate, unproven
-    from loadmgr.apps.upstream import Upstream, read_passwords, upstream_folder
+    if tls_legacy_port is not None and upstream is not None:
+        raise InputError("--tls-legacy-port is of stations that are served here: with --upstream there is none")
+    from loadmgr.apps.process.doorway import Doorway, overrides_of
+    from loadmgr.apps.process.places import default_journal, socket_path
+    from loadmgr.apps.process.process import RunOptions, run_process
     from loadmgr.site_file import find_site, load_site
 
     site_file = load_site(find_site(site))
-    above = None
-    if upstream is not None:
-        above = Upstream(
-            url=upstream,
-            folder=upstream_state or upstream_folder(site_file),
-            passwords={} if upstream_passwords is None else read_passwords(upstream_passwords, site_file.site),
-            authority=upstream_ca,
-            loss=upstream_loss,
-            start_offline=start_offline,
-            vendors=tuple(pass_vendor or ()),
-            shadow=shadow,
-        )
-    elif upstream_passwords or upstream_ca or upstream_state or start_offline or pass_vendor or shadow:
-        raise InputError("options about a CSMS need its address: --upstream wss://csms.example/ocpp")
-    certified = not (without_certificate or shadow)
-    if not certified:
-        for fault in unproven(site_file):
-            typer.echo(f"loadmgr: not proven: {fault}", err=True)
-    else:
-        require_certificate(site_file)
+    relay = _Relay(
+        url=upstream,
+        passwords=upstream_passwords,
+        authority=upstream_ca,
+        loss=upstream_loss,
+        state=upstream_state,
+        start_offline=start_offline,
+        vendors=pass_vendor,
+        shadow=shadow,
+    )
     run_process(
         site_file,
         RunOptions(
@@ -149,9 +90,15 @@ def run(  # noqa: PLR0913 - one option each
             journal=None if no_journal or shadow else journal or str(default_journal(site_file.path)),
             keep_days=keep_days or None,
             socket=socket or socket_path(site_file.path),
-            certified=certified,
-            upstream=above,
-            doorway=Doorway(access=access, certificate=tls_certificate, key=tls_key, client_authority=tls_client_ca),
+            upstream=relay.above(site_file),
+            certified=_certified(site_file, unasked=without_certificate or shadow),
+            doorway=Doorway(
+                access=access,
+                certificate=tls_certificate,
+                key=tls_key,
+                client_authority=tls_client_ca,
+                legacy_port=tls_legacy_port,
+            ),
             overrides=overrides_of(quirks, frozenset(map(str, site_file.site.station_by_id))),
             wire_log=wire_log,
             metrics_port=metrics,
@@ -161,3 +108,48 @@ def run(  # noqa: PLR0913 - one option each
             mqtt=mqtt,
         ),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Relay:
+    """What the options about a CSMS say."""
+
+    url: str | None
+    passwords: Path | None
+    authority: Path | None
+    loss: str
+    state: Path | None
+    start_offline: bool
+    vendors: list[str] | None
+    shadow: bool
+
+    def above(self, site_file: "SiteFile") -> "Upstream | None":
+        """Return the CSMS to which stations are relayed."""
+        from loadmgr.apps.upstream.upstream import Upstream, read_passwords, upstream_folder
+
+        if self.url is None:
+            if any((self.passwords, self.authority, self.state, self.start_offline, self.vendors, self.shadow)):
+                raise InputError("options about a CSMS need its address: --upstream wss://csms.example/ocpp")
+            return None
+        return Upstream(
+            url=self.url,
+            folder=self.state or upstream_folder(site_file),
+            passwords={} if self.passwords is None else read_passwords(self.passwords, site_file.site),
+            authority=self.authority,
+            loss=self.loss,
+            start_offline=self.start_offline,
+            vendors=tuple(self.vendors or ()),
+            shadow=self.shadow,
+        )
+
+
+def _certified(site_file: "SiteFile", *, unasked: bool) -> bool:
+    """Return whether what holds without control is proven; say what is not, where nobody asks for a proof."""
+    from loadmgr.apps.process.reloading import require_certificate, unproven
+
+    if not unasked:
+        require_certificate(site_file)
+        return True
+    for fault in unproven(site_file):
+        typer.echo(f"loadmgr: not proven: {fault}", err=True)
+    return False

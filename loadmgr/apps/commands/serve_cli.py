@@ -52,6 +52,11 @@ def serve(  # noqa: PLR0913 - the options of a command
     private_webhooks: Annotated[
         bool, typer.Option("--private-webhooks", help="Let webhooks lead to addresses of your own network.")
     ] = False,
+    citrineos: Annotated[
+        str | None,
+        typer.Option(help="Address of a CitrineOS whose stations are controlled; needs --control and --own-url."),
+    ] = None,
+    own_url: Annotated[str | None, typer.Option(help="Where CitrineOS reaches this service.")] = None,
     json_log: Annotated[bool, typer.Option("--json-log", help="Write the log as JSON, a line for each event.")] = False,
 ) -> None:
     """Answer HTTP: POST /v1/schedule gives charging profiles for a site as it stands; see /openapi.json.
@@ -76,6 +81,8 @@ def serve(  # noqa: PLR0913 - the options of a command
         json_log=json_log,
         control=control,
         private_webhooks=private_webhooks,
+        citrineos=citrineos,
+        own_url=own_url,
     )
     run_service(named_sites(sites or []), listening, working)
 

@@ -1,11 +1,12 @@
 """``loadmgr simulate``: what strategies make of the same sessions, side by side."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from loadmgr.sim.bad_rows import BadRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,17 +17,14 @@ if TYPE_CHECKING:
     from loadmgr.sim.session_table import SessionTable
 
 MOST_NAMED = 5
-"""Bad rows that are named when they are left out; the rest are counted."""
+"""Bad rows that are named when they are mended, and when they are left out; the rest are counted."""
 
+
+OnBadRows = Annotated[
+    BadRows, typer.Option(help="Bad rows of the session table: refused, left out, or mended where there is no choice.")
+]
 
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
-
-
-class BadRows(StrEnum):
-    """What to do with bad rows of a session table."""
-
-    STOP = "stop"
-    SKIP = "skip"
 
 
 def simulate(  # noqa: PLR0913 - one parameter for each option
@@ -46,7 +44,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     cluster: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="Run on the Dask cluster with this scheduler.")
     ] = None,
-    on_bad_rows: Annotated[BadRows, typer.Option(help="Bad rows of the session table.")] = BadRows.STOP,
+    on_bad_rows: OnBadRows = BadRows.STOP,
     carbon: Annotated[
         float | None, typer.Option(min=0.0, metavar="G", help="Carbon dioxide of imported energy [g/kWh].")
     ] = None,
@@ -61,17 +59,11 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
 
     Examples: `loadmgr simulate garage`, `loadmgr simulate site.yaml --strategy program --plot load.png`
     """
-    import json
-
-    from rich.console import Console
-
     from loadmgr.apps.simulate_run import question
     from loadmgr.sim.results import summary_frame
     from loadmgr.site_file import find_site, load_site
 
     names = strategies_of(strategy)
-    if parquet is not None:
-        require_pyarrow()
     check_outputs(csv=csv, parquet=parquet, plot=plot)
     asked = question(
         load_site(find_site(site)),
@@ -79,18 +71,12 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         start=moment(start, hint="--start"),
         until=moment(until, hint="--until"),
         seed=seed,
-        skip_bad_rows=on_bad_rows is BadRows.SKIP,
+        on_bad_rows=on_bad_rows,
     )
     simulations = _with_progress(asked, names, workers=workers, cluster=cluster)
     frame = summary_frame(simulations, factor_g_per_kwh=carbon)
-    if as_json:
-        typer.echo(json.dumps(_document(asked, simulations), indent=2))
-    else:
-        Console().print(_table(asked, frame))
-    if csv is not None:
-        frame.to_csv(csv)
-    if parquet is not None:
-        frame.to_parquet(parquet)
+    _print(asked, simulations, frame, as_json=as_json)
+    write_frame(frame, csv=csv, parquet=parquet)
     if plot is not None:
         _plot(simulations, plot)
     tell_bad_rows(asked.table)
@@ -109,12 +95,11 @@ def moment(text: str | None, *, hint: str) -> datetime | date | None:
 
 
 def tell_bad_rows(table: "SessionTable") -> None:
-    """Name the first rows that were left out, and count them all by column."""
-    if not table.refusals:
-        return
-    for fault in table.faults[:MOST_NAMED]:
-        typer.echo(fault, err=True)
-    typer.echo(table.summary, err=True)
+    """Name the first rows that were mended or left out, and count them all by column."""
+    for line in (*table.mends[:MOST_NAMED], *table.faults[:MOST_NAMED]):
+        typer.echo(line, err=True)
+    if table.summary:
+        typer.echo(table.summary, err=True)
 
 
 def _with_zone(when: datetime, *, hint: str) -> datetime:
@@ -135,22 +120,36 @@ def strategies_of(asked: list[str] | None) -> list[str]:
     return list(dict.fromkeys(asked)) if asked else [name for name in STRATEGIES if name != "controller"]
 
 
-def check_outputs(**paths: Path | None) -> None:
+def check_outputs(*, csv: Path | None, parquet: Path | None, plot: Path | None = None) -> None:
     """Refuse before anything runs what could not be written after it."""
-    for name, path in paths.items():
+    from importlib.util import find_spec
+
+    if parquet is not None and find_spec("pyarrow") is None:
+        raise typer.BadParameter("pyarrow is not installed: pip install 'loadmgr[parquet]'", param_hint="--parquet")
+    for name, path in (("csv", csv), ("parquet", parquet), ("plot", plot)):
         if path is not None and not path.parent.is_dir():
             raise typer.BadParameter(f"{path.parent} is not a folder", param_hint=f"--{name}")
-    plot = paths["plot"]
     if plot is not None and plot.suffix not in PLOT_SUFFIXES:
         raise typer.BadParameter(f"{plot} must end with {', '.join(PLOT_SUFFIXES)}", param_hint="--plot")
 
 
-def require_pyarrow() -> None:
-    """Refuse ``--parquet`` where nothing could write it."""
-    from importlib.util import find_spec
+def write_frame(frame: "pd.DataFrame", *, csv: Path | None, parquet: Path | None, index: bool = True) -> None:
+    """Write a table where it was asked for."""
+    if csv is not None:
+        frame.to_csv(csv, index=index)
+    if parquet is not None:
+        frame.to_parquet(parquet, index=index)
 
-    if find_spec("pyarrow") is None:
-        raise typer.BadParameter("pyarrow is not installed: pip install 'loadmgr[parquet]'", param_hint="--parquet")
+
+def _print(asked: "Question", simulations: "list[Simulation]", frame: "pd.DataFrame", *, as_json: bool) -> None:
+    import json
+
+    from rich.console import Console
+
+    if as_json:
+        typer.echo(json.dumps(_document(asked, simulations), indent=2))
+    else:
+        Console().print(_table(asked, frame))
 
 
 def _with_progress(asked: "Question", names: list[str], *, workers: int, cluster: str | None) -> "list[Simulation]":
@@ -220,6 +219,7 @@ def _document(asked: "Question", simulations: "list[Simulation]") -> dict[str, A
         "until": asked.plan.until.isoformat(),
         "seed": asked.plan.seed,
         "bad_rows": list(asked.table.faults),
+        "mended_rows": list(asked.table.mends),
         "strategies": {simulation.strategy: simulation.report().figures() for simulation in simulations},
     }
 
@@ -235,7 +235,7 @@ def _plot(simulations: "list[Simulation]", path: Path) -> None:
     panels = figure.subplots(len(simulations), 1, sharex=True, sharey=True, squeeze=False)
     for simulation, axes in zip(simulations, panels[:, 0], strict=True):
         plot_load(simulation, axes)
-        if axes is not panels[0, 0]:
+        if axes is not panels[-1, 0]:
             axes.get_legend().remove()
     figure.savefig(path)
 

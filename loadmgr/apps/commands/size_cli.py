@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loadmgr.apps.commands.simulate_cli import BadRows, moment, tell_bad_rows
+from loadmgr.apps.commands.simulate_cli import OnBadRows, moment, tell_bad_rows
+from loadmgr.sim.bad_rows import BadRows
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from loadmgr.apps.simulate_run import Question
     from loadmgr.sim.sizing import ShadowPrice, Sizing
 
 FUSES_A = (16, 20, 25, 32, 35, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250)
@@ -38,7 +40,7 @@ def size(  # noqa: PLR0913 - one parameter for each option
     days: Annotated[int, typer.Option(min=1, max=3660, help="How many days are drawn.")] = 28,
     seed: Annotated[int, typer.Option(min=0, help="Decides what is drawn.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="So many spans, each drawn by its own seed.")] = 1,
-    on_bad_rows: Annotated[BadRows, typer.Option(help="Bad rows of the session table.")] = BadRows.STOP,
+    on_bad_rows: OnBadRows = BadRows.STOP,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Find the smallest grid connection that keeps a share of the promises, and what one ampere more is worth.
@@ -49,46 +51,50 @@ def size(  # noqa: PLR0913 - one parameter for each option
 
     Examples: `loadmgr size garage --promise 98%`, `loadmgr size depot.yaml --sessions may.csv --promise 95% --surely`
     """
-    import json
-
-    from rich.console import Console
-
     from loadmgr.apps.simulate_run import drawn_question, question
-    from loadmgr.errors import InputError
-    from loadmgr.sim.sizing import shadow_price, size_connection
-    from loadmgr.sim.strategies import STRATEGIES, UNLIMITED
     from loadmgr.site_file import find_site, load_site
 
     wanted = _ratio(promise)
-    if strategy == UNLIMITED:
-        raise typer.BadParameter(f"{strategy} looks at no limit: any size would be enough", param_hint="--strategy")
-    if strategy not in STRATEGIES:
-        raise typer.BadParameter(
-            f"{strategy} is no strategy; there are {', '.join(STRATEGIES)}", param_hint="--strategy"
-        )
+    _check_strategy(strategy)
     if draw is not None and (sessions is not None or until is not None):
         raise typer.BadParameter("drawn sessions have no table, and end after --days", param_hint="--draw")
     site_file, begin, end = load_site(find_site(site)), moment(start, hint="--start"), moment(until, hint="--until")
     several = [
-        question(
-            site_file,
-            sessions=sessions,
-            start=begin,
-            until=end,
-            seed=number,
-            skip_bad_rows=on_bad_rows is BadRows.SKIP,
-        )
+        question(site_file, sessions=sessions, start=begin, until=end, seed=number, on_bad_rows=on_bad_rows)
         if draw is None
         else drawn_question(site_file, draw, start=begin, days=days, seed=number)
         for number in range(seed, seed + seeds)
     ]
+    sizes_a = sorted(set(fuse or map(float, FUSES_A)))
+    sizing, worth = _sized(several, wanted=wanted, sizes_a=sizes_a, strategy=strategy, surely=surely)
+    _tell(several[0], sizing, worth, wanted=wanted, as_json=as_json)
+    if sizing.chosen is None:
+        raise typer.Exit(EXIT_NONE_IS_ENOUGH)
+
+
+def _check_strategy(name: str) -> None:
+    from loadmgr.sim.strategies import STRATEGIES, UNLIMITED
+
+    if name == UNLIMITED:
+        raise typer.BadParameter(f"{name} looks at no limit: any size would be enough", param_hint="--strategy")
+    if name not in STRATEGIES:
+        raise typer.BadParameter(f"{name} is no strategy; there are {', '.join(STRATEGIES)}", param_hint="--strategy")
+
+
+def _sized(
+    several: "list[Question]", *, wanted: float, sizes_a: list[float], strategy: str, surely: bool
+) -> "tuple[Sizing, ShadowPrice | None]":
+    """Return what sizes came to, and the shadow price of the one that was chosen."""
+    from loadmgr.errors import InputError
+    from loadmgr.sim.sizing import shadow_price, size_connection
+
     asked = several[0]
     try:
         sizing = size_connection(
             [one.plan for one in several],
             asked.tariff,
             promise_ratio=wanted,
-            fuses_a=sorted(set(fuse or map(float, FUSES_A))),
+            fuses_a=sizes_a,
             strategy=strategy,
             surely=surely,
             options=asked.options,
@@ -99,19 +105,26 @@ def size(  # noqa: PLR0913 - one parameter for each option
         raise InputError(f"{asked.plan.site.name}: {error}") from error
     if not any(tried.judged for tried in sizing.tried):
         raise InputError(f"{asked.plan.site.name}: no promise falls due within the span; make it longer")
+    return sizing, worth
+
+
+def _tell(asked: "Question", sizing: "Sizing", worth: "ShadowPrice | None", *, wanted: float, as_json: bool) -> None:
+    import json
+
+    from rich.console import Console
+
+    currency = asked.tariff.currency
     if as_json:
         typer.echo(json.dumps(_document(sizing, worth), indent=2))
     else:
-        Console().print(_table(sizing, title=asked.plan.site.name, currency=asked.tariff.currency))
-        typer.echo(_answer(sizing, wanted=wanted, currency=asked.tariff.currency))
+        Console().print(_table(sizing, title=asked.plan.site.name, currency=currency))
+        typer.echo(_answer(sizing, wanted=wanted, currency=currency))
         if worth is not None:
             typer.echo(
-                f"Shadow price of the fuse with everything known: {worth.money:,.2f} {asked.tariff.currency} and "
+                f"Shadow price of the fuse with everything known: {worth.money:,.2f} {currency} and "
                 f"{worth.energy_wh / 1000.0:,.1f} kWh a year for one ampere."
             )
     tell_bad_rows(asked.table)
-    if sizing.chosen is None:
-        raise typer.Exit(EXIT_NONE_IS_ENOUGH)
 
 
 def _ratio(text: str) -> float:

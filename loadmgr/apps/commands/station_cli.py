@@ -7,19 +7,21 @@ real time, the command line, and faults on demand.
 import asyncio
 import json
 import logging
+import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from loadmgr.apps.commands import prove_cli
+from loadmgr.apps.commands import control_cli, prove_cli
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
     import ssl
 
-    from loadmgr.apps.station_run import Plan
+    from loadmgr.apps.field.station_run import Plan
 
 _VERSIONS = ("1.6", "2.0.1", "2.1")
 _FAULTS = ("drop", "delay", "duplicate", "malformed")
@@ -39,7 +41,9 @@ class _EmulatesByDefault(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_EmulatesByDefault, no_args_is_help=True, help="Emulate charging stations (URL ...), or prove a real one."
+    cls=_EmulatesByDefault,
+    no_args_is_help=True,
+    help="Emulate charging stations (URL ...), prove a real one, or give it a new password.",
 )
 
 
@@ -59,7 +63,9 @@ def station(  # noqa: PLR0913 - one option each
     meter_interval: Annotated[float, typer.Option("--meter-interval", help="Between meter values [s].")] = 10.0,
     lasting: Annotated[float | None, typer.Option("--for", help="Stop after so long [s]; default: Ctrl-C.")] = None,
     send: Annotated[list[str] | None, typer.Option("--send", help="ACTION or ACTION={...}, after the boot.")] = None,
-    fault: Annotated[list[str] | None, typer.Option("--fault", help="KIND@SECONDS: " + ", ".join(_FAULTS))] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="KIND@SECONDS or KIND@SECONDS+LENGTH: " + ", ".join(_FAULTS))
+    ] = None,
     password: Annotated[str | None, typer.Option("--password", envvar="LOADMGR_STATION_PASSWORD")] = None,
     tls_ca: Annotated[
         Path | None,
@@ -72,7 +78,7 @@ def station(  # noqa: PLR0913 - one option each
     smart_charging: Annotated[
         bool, typer.Option("--smart-charging/--no-smart-charging", help="Whether it knows charging profiles.")
     ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the frames.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the frames, only what happens.")] = False,
 ) -> None:
     """Run charging stations that boot, charge by their own composite schedule, and are rude on demand.
 
@@ -80,7 +86,9 @@ def station(  # noqa: PLR0913 - one option each
     """
     if ocpp not in _VERSIONS:
         raise InputError(f"--ocpp must be one of {', '.join(_VERSIONS)}, got {ocpp}")
-    from loadmgr.apps.station_run import Plan, run_stations
+    if re.match(r"wss?://[^/]", url) is None:
+        raise InputError(f"URL must be as ws://HOST:PORT/ocpp or wss://HOST:PORT/ocpp, got {url}")
+    from loadmgr.apps.field.station_run import Plan, run_stations
 
     plan = Plan(
         url=url,
@@ -99,7 +107,8 @@ def station(  # noqa: PLR0913 - one option each
         faults=tuple(_fault(text) for text in fault or ()),
         password=password,
         tls=_tls(tls_ca, certificate=tls_certificate, key=tls_key),
-        tell=_silent if quiet else typer.echo,
+        frames=not quiet,
+        tell=typer.echo,
     )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("loadmgr.sim.station").setLevel(logging.INFO)  # why there is no connection
@@ -130,10 +139,6 @@ def _tls(authority: Path | None, *, certificate: Path | None, key: Path | None) 
         raise InputError(f"{files}: no usable certificates in PEM: {error}") from error
 
 
-def _silent(_text: str) -> None:
-    return
-
-
 def _message(text: str) -> tuple[str, dict[str, Any]]:
     action, _, payload = text.partition("=")
     try:
@@ -145,15 +150,18 @@ def _message(text: str) -> tuple[str, dict[str, Any]]:
     return action, found
 
 
-def _fault(text: str) -> tuple[str, float]:
-    kind, _, at = text.partition("@")
+def _fault(text: str) -> tuple[str, float, float]:
+    kind, _, when = text.partition("@")
+    at, _, length = when.partition("+")
     try:
-        at_s = float(at or 5.0)
+        at_s, for_s = float(at or 5.0), float(length or 20.0)
     except ValueError:
-        at_s = -1.0
-    if kind not in _FAULTS or at_s < 0.0:
-        raise InputError(f"--fault must be KIND@SECONDS with KIND one of {', '.join(_FAULTS)}, got {text!r}")
-    return kind, at_s
+        at_s = for_s = -1.0
+    if kind not in _FAULTS or not 0.0 <= at_s < math.inf or not 0.0 <= for_s < math.inf:
+        kinds = ", ".join(_FAULTS)
+        raise InputError(f"--fault must be as drop@30 or drop@30+60 (from when, how long [s]); {kinds}: got {text!r}")
+    return kind, at_s, for_s
 
 
 app.command("prove")(prove_cli.prove)
+app.command("password")(control_cli.password)

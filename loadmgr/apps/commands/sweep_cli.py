@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loadmgr.apps.commands.simulate_cli import check_outputs, moment, require_pyarrow, strategies_of
+from loadmgr.apps.commands.simulate_cli import check_outputs, moment, strategies_of, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,9 +58,7 @@ def sweep(  # noqa: PLR0913 - one parameter for each option
 
     from loadmgr.sim.sweep import site_study
 
-    if parquet is not None:
-        require_pyarrow()
-    check_outputs(csv=csv, parquet=parquet, plot=None)
+    check_outputs(csv=csv, parquet=parquet)
     first = moment(start, hint="--start")
     if isinstance(first, datetime):
         raise typer.BadParameter("write a date such as 2026-03-02", param_hint="--start")
@@ -76,10 +74,7 @@ def sweep(  # noqa: PLR0913 - one parameter for each option
         days=days,
     )
     frame = _run(study, results=results, workers=workers, cluster=cluster)
-    if csv is not None:
-        frame.to_csv(csv, index=False)
-    if parquet is not None:
-        frame.to_parquet(parquet, index=False)
+    write_frame(frame, csv=csv, parquet=parquet, index=False)
     _print(frame, study)
 
 

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from loadmgr.apps.service.admin import TokenRequest, admin_routes
+from loadmgr.apps.service.citrineos import citrineos_routes
 from loadmgr.apps.service.compute import compute_routes
 from loadmgr.apps.service.health import health_routes
 from loadmgr.apps.service.observed import (
@@ -63,6 +64,8 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(admin_routes(service))
     app.include_router(health_routes(service))
     app.include_router(page_routes(service))
+    if service.citrineos is not None:
+        app.include_router(citrineos_routes(service.citrineos))
     app.add_middleware(Watched, counts=service.counts)
     _add_refusals(app)
     app.state.service = service

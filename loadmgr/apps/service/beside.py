@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.apps.service.app import create_app
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.running import Listening, check_listening, server_config
 from loadmgr.apps.service.service import Service, build_service
 from loadmgr.apps.service.tables import IN_MEMORY
 from loadmgr.apps.service.tokens import Role
-from loadmgr.apps.site import SiteProcess
 from ocpp_link.clock import Clock
 
 

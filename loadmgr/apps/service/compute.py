@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Header, Request, Response
 
-from loadmgr.apps.composite_document import CompositeOperation, Document, read_document
-from loadmgr.apps.composite_run import run_document
+from loadmgr.apps.composite.composite_document import CompositeOperation, Document, read_document
+from loadmgr.apps.composite.composite_run import run_document
 from loadmgr.apps.service.answers import CompositeAnswer, ScheduleAnswer
 from loadmgr.apps.service.bodies import checked, read_json
 from loadmgr.apps.service.facts import moment

@@ -113,6 +113,7 @@ def _station(fact: StationFact, name: StationId, version: OcppVersion, at: datet
         rate_units=units,
         max_periods=fact.max_periods,
         max_profiles=fact.max_profiles,
+        setpoint_evses=tuple(fact.setpoint_evses),
     )
     return capabilities, StationConnected(at=at, station=name, version=version)
 
@@ -167,6 +168,14 @@ class _Reading:
                 out[evse.id] = said
         return [o for e in self._site.evses for o in out.get(e.id, ())]
 
+    def _need(self, fact: SessionFact, place: str) -> EnergyNeed | None:
+        if fact.wanted_wh is None:
+            if fact.must_wh or fact.full_wh is not None or fact.must_by is not None:
+                self.fault(f"{place}.wanted_wh", "is missing beside must_wh, full_wh or must_by", "add it")
+            return None
+        by = None if fact.must_by is None else self._bounded(fact.must_by, f"{place}.must_by")
+        return EnergyNeed(must_wh=fact.must_wh, wanted_wh=fact.wanted_wh, full_wh=fact.full_wh, must_by=by)
+
     def _session(self, fact: SessionFact, evse: Evse, place: str) -> tuple[Observation, ...] | None:
         started = self._time(fact.started, f"{place}.started")
         transaction = TransactionId(str(fact.transaction_id))
@@ -174,15 +183,10 @@ class _Reading:
             advice = "send the number that StartTransaction was answered with"
             self.fault(f"{place}.transaction_id", f"{transaction!r} is no integer, as OCPP 1.6 needs it", advice)
             return None
-        need = None
-        if fact.wanted_wh is not None:
-            try:
-                need = EnergyNeed(must_wh=fact.must_wh, wanted_wh=fact.wanted_wh, full_wh=fact.full_wh)
-            except ValueError as error:
-                self.fault(f"{place}.wanted_wh", str(error), "let must_wh <= wanted_wh <= full_wh")
-                return None
-        elif fact.must_wh or fact.full_wh is not None:
-            self.fault(f"{place}.wanted_wh", "is missing beside must_wh or full_wh", "add it")
+        try:
+            need = self._need(fact, place)
+        except ValueError as error:
+            self.fault(f"{place}.wanted_wh", str(error), "let must_wh <= wanted_wh <= full_wh")
             return None
         departure = None if fact.departure is None else self._bounded(fact.departure, f"{place}.departure")
         vehicle = None if fact.vehicle is None else VehicleLimits(**fact.vehicle.model_dump())
@@ -204,13 +208,14 @@ class _Reading:
                 need=need,
                 priority=fact.priority,
                 vehicle=vehicle,
+                discharge=None if fact.discharge is None else fact.discharge.terms(),
                 source="csms",
             ),
             VehicleKnown(
                 at=started,
                 evse=evse.id,
                 transaction=transaction,
-                delivered_wh=fact.delivered_wh,
+                delivered_wh=fact.delivered_wh if "delivered_wh" in fact.model_fields_set else None,
                 phases=None if memory is None or memory.phases is None else tuple(memory.phases),
                 accepts_a=None if memory is None else memory.accepts_a,
                 accepts_since=None if memory is None else memory.accepts_since,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from loadmgr.apps.service.answers import HealthAnswer
 from loadmgr.apps.service.problems import documented
 from loadmgr.apps.service.service import Service
-from loadmgr.apps.service.site_metrics import site_lines
+from loadmgr.apps.service.site_metrics import hosted_lines, site_lines
 from loadmgr.apps.service.tokens import Role
 from loadmgr.store.database import DatabaseLost
 from ocpp_link.metrics import family
@@ -48,7 +48,7 @@ def health_routes(service: Service) -> APIRouter:
         """Return counters and durations in Prometheus' text format."""
         caller = await service.gate.admit(request, Role.READ)
         seen = [site for site in service.hosted.values() if caller.may_see(site.name)]
-        body = "\n".join([*metric_lines(service), *site_lines(seen), ""])
+        body = "\n".join([*metric_lines(service), *hosted_lines(seen), *site_lines(seen), ""])
         return Response(body, media_type="text/plain; version=0.0.4")
 
     return router

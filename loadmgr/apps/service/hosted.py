@@ -6,13 +6,13 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
-from loadmgr.apps.page_feed import PageFeed
+from loadmgr.apps.page.page_feed import PageFeed
+from loadmgr.apps.process.serving import stop
+from loadmgr.apps.process.site import SiteProcess
+from loadmgr.apps.process.status import plain, site_status
 from loadmgr.apps.service.outbox import CsmsLink, Outbox
 from loadmgr.apps.service.site_page import SitePage
 from loadmgr.apps.service.streams import EventStreams
-from loadmgr.apps.serving import stop
-from loadmgr.apps.site import SiteProcess
-from loadmgr.apps.status import plain, site_status
 from loadmgr.control.command import SetProfile
 from loadmgr.control.decision import Decision
 from loadmgr.site_file import SiteFile
@@ -60,7 +60,8 @@ class HostedSite:
         self.outbox = None if process is not None else Outbox(clock=clock, may_send=may_send or _always)
         self.process = process or SiteProcess(site_file, clock=clock, store=store)
         self.alive = True
-        self.page = SitePage(PageFeed(lambda: self.process, site_file.tariff, alive=lambda: self.alive))
+        feed = PageFeed(lambda: self.process, now=clock.now, alive=lambda: self.alive)
+        self.page = SitePage(feed)
         self._listen()
         self._links: dict[str, CsmsLink] = {}
         self._task: asyncio.Task[None] | None = None

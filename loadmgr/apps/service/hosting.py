@@ -5,11 +5,13 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from loadmgr.apps.process.battery_orders import BatteryOrders
+from loadmgr.apps.process.outside import Feeds, heard_on_broker
+from loadmgr.apps.process.serving import stop
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.leases import RENEW_S, Lease, LeaseBook
 from loadmgr.apps.service.service import Service
 from loadmgr.apps.service.webhooks import deliver
-from loadmgr.apps.serving import stop
 from loadmgr.errors import JournalError
 from loadmgr.site_file import SiteFile
 from loadmgr.store.database import DatabaseLost
@@ -52,6 +54,7 @@ class Hosting:
         self._renew_s = renew_s
         self._held: dict[str, Lease] = {}
         self._stores: dict[str, Writer] = {}
+        self._feeds: dict[str, Feeds] = {}
 
     async def run(self) -> None:
         """Hold sites until cancelled; then end in good order and give the leases back."""
@@ -109,12 +112,28 @@ class Hosting:
         hosted = HostedSite(name, site_file, clock=self._clock, store=store, may_send=lambda: self._may_send(name))
         hosted.start()
         hosted.accompany(deliver(self._service, hosted))
+        citrineos = self._service.citrineos
+        if citrineos is not None:
+            hosted.accompany(citrineos.accompany(hosted, may_send=lambda: self._may_send(name)))
         self._service.hosted[name] = hosted
+        feeds = Feeds(
+            clock=self._clock,
+            observe=lambda fact, source: hosted.process.observe(fact, source=source),
+            prices=self._state_folder / f"{name}.prices.json",
+        )
+        feeds.follow(site_file, remembered=hosted.process.controller.outside)
+        self._feeds[name] = feeds
+        hosted.accompany(BatteryOrders(hosted.process).carry(feeds))
+        for what in heard_on_broker(site_file):
+            log.warning("%s: %s is not heard: a service has no broker, loadmgr run --mqtt has", name, what)
 
     def _may_send(self, name: str) -> bool:
         return self._leases is None or self._leases.may_send(self._held.get(name))
 
     async def _give_up(self, name: str) -> None:
+        feeds = self._feeds.pop(name, None)
+        if feeds is not None:
+            feeds.close()
         hosted = self._service.hosted.pop(name, None)
         if hosted is not None:
             await hosted.stop()

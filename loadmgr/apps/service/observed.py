@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from loadmgr.apps.service.answers import Answer
 from loadmgr.apps.service.snapshot import (
     Amps,
+    DischargeFact,
     EvseReadingFact,
     Identity,
     MeterReadingFact,
@@ -86,9 +87,11 @@ class WishRequest(Strict):
     departure: AwareDatetime | None = None
     wanted_wh: WattHours | None = None
     must_wh: WattHours = 0.0
+    must_by: AwareDatetime | None = Field(default=None, description="When `must_wh` has to be there, if sooner.")
     full_wh: WattHours | None = None
     priority: int | None = Field(default=None, ge=-1000, le=1000)
     vehicle: VehicleFact | None = None
+    discharge: DischargeFact | None = None
     dry_run: bool = False
 
 

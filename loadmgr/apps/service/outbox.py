@@ -11,8 +11,9 @@ import asyncio
 import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
+from loadmgr.csms.site_door import Manner
 from ocpp_link.clock import Clock
 from ocpp_link.dialect import Version
 from ocpp_link.errors import CallExpired, CallRejected, CallTimeout, ConnectionLost
@@ -158,25 +159,12 @@ class CsmsLink:
         self.version = version
         self._outbox = outbox
 
-    async def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        *,
-        timeout_s: float | None = None,
-        priority: Priority = Priority.NORMAL,
-        coalesce: Hashable | None = None,
-    ) -> dict[str, Any]:
-        """Ask the station; see `ocpp_link.station.Station.call`.
-
-        Raises
-        ------
-        CallTimeout
-            If no answer is brought in time.
-        OcppError
-        """
-        patience_s = USUAL_TIMEOUT_S if timeout_s is None else timeout_s
-        message = self._outbox.put(self, action, payload, timeout_s=patience_s, priority=priority, slot=coalesce)
+    async def call(self, action: str, payload: dict[str, Any], **manner: Unpack[Manner]) -> dict[str, Any]:
+        """Ask the station by way of the outbox; `CallTimeout` if no answer is brought in time."""
+        given_s = manner.get("timeout_s")
+        patience_s = USUAL_TIMEOUT_S if given_s is None else given_s
+        priority, slot = manner.get("priority", Priority.NORMAL), manner.get("coalesce")
+        message = self._outbox.put(self, action, payload, timeout_s=patience_s, priority=priority, slot=slot)
         try:
             async with asyncio.timeout(patience_s):
                 return await message.answer

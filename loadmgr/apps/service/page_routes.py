@@ -51,7 +51,7 @@ def page_routes(service: Service) -> APIRouter:
     @router.get("/v1/sites/{site}/page/events")
     async def events(request: Request, site: str) -> Response:
         hosted = await site_of(service, request, site, Role.READ)
-        if sum(len(s.page.streams) for s in service.hosted.values()) >= MOST_STREAMS:
+        if sum(s.page.readers for s in service.hosted.values()) >= MOST_STREAMS:
             raise Refused(503, "too-many-streams", "too many pages are open", headers={"Retry-After": "30"})
         return StreamingResponse(hosted.page.follow(), media_type="text/event-stream")
 

@@ -10,7 +10,8 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from loadmgr.apps.local_control import explained, order_from
+from loadmgr.apps.process.local_control import explained, order_from
+from loadmgr.apps.process.status import site_status
 from loadmgr.apps.service.bodies import read_model
 from loadmgr.apps.service.facts import facts_of, in_bounds
 from loadmgr.apps.service.hosted import MOST_STREAMS, HostedSite
@@ -30,7 +31,6 @@ from loadmgr.apps.service.service import Service
 from loadmgr.apps.service.site_routes import READS, WRITES, site_of, tell
 from loadmgr.apps.service.snapshot import ScheduleRequest
 from loadmgr.apps.service.tokens import Role
-from loadmgr.apps.status import site_status
 from loadmgr.control.observation import LimitChanged, Observation, SessionDeclared
 from loadmgr.errors import InputError, JournalError
 from loadmgr.model.ids import CircuitId, EvseId
@@ -182,9 +182,16 @@ def _add_wishes(router: APIRouter, service: Service) -> None:
         need = None
         if asked.wanted_wh is not None:
             try:
-                need = EnergyNeed(must_wh=asked.must_wh, wanted_wh=asked.wanted_wh, full_wh=asked.full_wh)
+                need = EnergyNeed(
+                    must_wh=asked.must_wh,
+                    wanted_wh=asked.wanted_wh,
+                    full_wh=asked.full_wh,
+                    must_by=_instant(asked.must_by, "must_by"),
+                )
             except ValueError as error:
                 raise invalid([FieldFault("wanted_wh", str(error))]) from None
+        elif asked.must_wh or asked.full_wh is not None or asked.must_by is not None:
+            raise invalid([FieldFault("wanted_wh", "is missing beside must_wh, full_wh or must_by", "add it")])
         said = SessionDeclared(
             at=hosted.now(),
             evse=_evse(hosted, evse),
@@ -192,6 +199,7 @@ def _add_wishes(router: APIRouter, service: Service) -> None:
             need=need,
             priority=asked.priority,
             vehicle=None if asked.vehicle is None else VehicleLimits(**asked.vehicle.model_dump()),
+            discharge=None if asked.discharge is None else asked.discharge.terms(),
             source="driver",
         )
         return tell(hosted, [said], dry_run=asked.dry_run)

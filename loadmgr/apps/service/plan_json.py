@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.control.decision import EvseView
+from loadmgr.control.feedback.market import with_told
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import prices
 from loadmgr.model.topology import Site
@@ -66,6 +67,6 @@ def _on_phases(site: Site, view: EvseView) -> Loads:
 def _prices(process: SiteProcess, grid: TimeGrid) -> list[float]:
     tariff = process.site_file.tariff
     try:
-        return [] if tariff is None else list(prices(tariff, grid))
+        return [] if tariff is None else with_told(prices(tariff, grid), process.controller.heard.prices_per_kwh, grid)
     except ValueError:
         return []  # the tariff ends before the plan does

@@ -19,8 +19,10 @@ from fastapi import FastAPI
 from rich.console import Console
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from loadmgr.apps.places import state_folder
+from loadmgr.apps.process.places import state_folder
+from loadmgr.apps.process.serving import stop
 from loadmgr.apps.service.app import create_app
+from loadmgr.apps.service.citrineos import CitrineSites
 from loadmgr.apps.service.hosting import Hosting
 from loadmgr.apps.service.json_log import JsonLines
 from loadmgr.apps.service.leases import LeaseBook
@@ -29,7 +31,6 @@ from loadmgr.apps.service.rates import Rate
 from loadmgr.apps.service.service import Service, build_service
 from loadmgr.apps.service.tables import IN_MEMORY
 from loadmgr.apps.service.tokens import Role
-from loadmgr.apps.serving import stop
 from loadmgr.errors import InputError
 from loadmgr.site_file import SiteFile
 from loadmgr.store.database import is_url
@@ -72,6 +73,8 @@ class Working:
         Its sites are under control, instead of being known by name alone.
     private_webhooks : bool
         Webhooks may lead to private addresses.
+    citrineos, own_url : str, optional
+        Where a CitrineOS is whose stations are controlled, and where it reaches this service.
     """
 
     database: str | None = None
@@ -80,6 +83,8 @@ class Working:
     json_log: bool = False
     control: bool = False
     private_webhooks: bool = False
+    citrineos: str | None = None
+    own_url: str | None = None
 
 
 def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Working) -> None:
@@ -106,6 +111,7 @@ def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Wo
         workers=working.workers,
         to_control=sites if working.control else (),
         private_webhooks=working.private_webhooks,
+        citrineos=citrineos_of(working, os.environ),
     )
     _say_hello(service, listening, lasting=working.database is not None)
     try:
@@ -115,8 +121,7 @@ def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Wo
 
 
 async def _serve(service: Service, sites: Mapping[str, SiteFile], listening: Listening, working: Working) -> None:
-    gc.collect()
-    gc.freeze()  # what is loaded stays: looking through it again and again is what the slowest answers waited for
+    spare_collector()
     server = uvicorn.Server(server_config(create_app(service), listening))
     if not working.control:
         await server.serve()
@@ -126,6 +131,33 @@ async def _serve(service: Service, sites: Mapping[str, SiteFile], listening: Lis
         await server.serve()
     finally:
         await stop(hosting)
+
+
+def citrineos_of(working: Working, environment: Mapping[str, str]) -> CitrineSites | None:
+    """Return the sites behind a CitrineOS; ``None`` where none is named.
+
+    Raises
+    ------
+    InputError
+        If it is not said where CitrineOS reaches this service, or nothing is controlled.
+    """
+    if working.citrineos is None:
+        return None
+    if working.own_url is None or not working.control:
+        raise InputError("--citrineos needs --control, and --own-url: where CitrineOS reaches this service")
+    for name, url in (("--citrineos", working.citrineos), ("--own-url", working.own_url)):
+        if not url.startswith(("http://", "https://")):
+            raise InputError(f"{name} {url!r} must begin with http:// or https://")
+    token = environment.get("LOADMGR_CITRINEOS_TOKEN")
+    secret = environment.get("LOADMGR_CITRINEOS_SECRET") or secrets.token_hex(32)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return CitrineSites(api=working.citrineos, own_url=working.own_url, secret=secret, headers=headers)
+
+
+def spare_collector() -> None:
+    """Take what is loaded as there to stay: looking through it again and again is what the slowest answers wait for."""
+    gc.collect()
+    gc.freeze()
 
 
 def hosting_of(service: Service, sites: Mapping[str, SiteFile], database: str | None) -> Hosting:

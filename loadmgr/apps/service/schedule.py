@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from loadmgr.apps.process.settings import control_settings
 from loadmgr.apps.service.facts import Facts
 from loadmgr.apps.service.snapshot import ScheduleRequest
-from loadmgr.apps.settings import control_settings
 from loadmgr.bridge import to_ocpp
 from loadmgr.control.alarm import Alarm
 from loadmgr.control.command import Command

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from loadmgr.apps.service.audit import Audit
+from loadmgr.apps.service.citrineos import CitrineSites
 from loadmgr.apps.service.engine import Engine
 from loadmgr.apps.service.gate import Gate
 from loadmgr.apps.service.hosted import HostedSite
@@ -37,6 +38,7 @@ class Service:
     fences: dict[str, int] = field(default_factory=dict)
     to_control: frozenset[str] = frozenset()
     private_webhooks: bool = False
+    citrineos: CitrineSites | None = None
 
     def fence_of(self, site: str) -> int | None:
         """Return the fencing token under which this process controls a site; ``None`` where nobody else could."""
@@ -62,6 +64,7 @@ def build_service(  # noqa: PLR0913 - the choices of a service
     workers: int | None = None,
     to_control: Iterable[str] = (),
     private_webhooks: bool = False,
+    citrineos: CitrineSites | None = None,
 ) -> Service:
     """Return a service.
 
@@ -81,6 +84,8 @@ def build_service(  # noqa: PLR0913 - the choices of a service
         Sites that this worker, or another one, has under control.
     private_webhooks : bool
         Webhooks may lead to private addresses, and by http.
+    citrineos : CitrineSites, optional
+        Stations of the sites under control are behind a CitrineOS.
 
     Raises
     ------
@@ -101,4 +106,5 @@ def build_service(  # noqa: PLR0913 - the choices of a service
         engine=Engine(shelf, workers=workers),
         to_control=frozenset(to_control),
         private_webhooks=private_webhooks,
+        citrineos=citrineos,
     )

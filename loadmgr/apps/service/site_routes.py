@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from loadmgr.apps.service.bodies import read_model
-from loadmgr.apps.service.facts import facts_of
+from loadmgr.apps.service.facts import Facts, facts_of
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.observed import (
     ConnectionsRequest,
@@ -150,10 +150,19 @@ def _add_facts(router: APIRouter, service: Service) -> None:
         known = [StationFact(id=s.id, ocpp_version=_version(hosted, s.id)) for s in hosted.process.site.stations]
         found = ScheduleRequest(site=site, stations=known, sessions=asked.started)
         facts = facts_of(found, hosted.process.site, at=now)
-        begun = (TransactionStarted, SessionDeclared, VehicleKnown)
-        said = [replace(o, at=now) for o in facts.before if isinstance(o, begun)]
+        said = [_as_news(o, facts, now) for o in facts.before if isinstance(o, _BEGUN)]
         ends = [_ended(hosted, fact, index, now) for index, fact in enumerate(asked.ended)]
         return tell(hosted, [*ends, *said], dry_run=asked.dry_run, count=len(asked.started) + len(ends))
+
+
+_BEGUN = (TransactionStarted, SessionDeclared, VehicleKnown)
+
+
+def _as_news(said: TransactionStarted | SessionDeclared | VehicleKnown, facts: Facts, now: datetime) -> Observation:
+    """Return what was said as a fact of now; of what nobody said here, the controller knows best itself."""
+    if isinstance(said, VehicleKnown) and facts.sessions[said.evse].memory is None:
+        return replace(said, at=now, on_since=None)
+    return replace(said, at=now)
 
 
 def _take_connections(hosted: HostedSite, asked: ConnectionsRequest) -> None:

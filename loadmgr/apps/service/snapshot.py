@@ -6,11 +6,12 @@ Rules
 2. No field is passed over in silence: one that is not known is a fault.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from loadmgr.allocation.options import Policy
+from loadmgr.model.session import DischargeTerms
 
 Version = Literal["1.6", "2.0.1", "2.1"]
 Identity = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -55,6 +56,11 @@ class StationFact(Strict):
     rate_units: list[Literal["A", "W"]] | None = Field(default=None, min_length=1, max_length=2)
     max_periods: int | None = Field(default=None, ge=1, le=100_000)
     max_profiles: int | None = Field(default=None, ge=1, le=100_000)
+    setpoint_evses: list[Annotated[int, Field(ge=0, le=MOST_EVSES)]] = Field(
+        default_factory=list,
+        max_length=MOST_EVSES,
+        description="EVSEs that follow CentralSetpoint (OCPP 2.1, V2XChargingCtrlr) and so may be asked to feed back.",
+    )
 
 
 class VehicleFact(Strict):
@@ -64,6 +70,27 @@ class VehicleFact(Strict):
     min_a: Amps | None = None
     max_a: Amps | None = None
     max_w: Watts | None = None
+
+
+class DischargeFact(Strict):
+    """What a vehicle may feed back (V2G), where its EVSE and its station can."""
+
+    max_a: Amps = Field(description="Most per phase; 0 takes an earlier permission back.")
+    room_wh: WattHours = Field(default=0.0, description="How far below its state at plug-in it may be taken.")
+    min_state_of_charge_ratio: float | None = Field(default=None, ge=0.0, le=1.0)
+    capacity_wh: float | None = Field(default=None, ge=1.0, le=1e9, description="Needed beside a lowest state.")
+    efficiency_ratio: float = Field(default=0.75, ge=0.1, le=1.0, description="Energy out per energy in, both ways.")
+    price_per_kwh: float = Field(default=0.0, ge=0.0, le=1e6, description="Wear, per kWh that is fed back.")
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if (self.min_state_of_charge_ratio is None) != (self.capacity_wh is None):
+            raise ValueError("min_state_of_charge_ratio and capacity_wh must be given together")
+        return self
+
+    def terms(self) -> DischargeTerms:
+        """Return the same as the controller knows it."""
+        return DischargeTerms(**self.model_dump())
 
 
 class MemoryFact(Strict):
@@ -90,10 +117,14 @@ class SessionFact(Strict):
         description="Energy of the whole session, with what is delivered. Left out: the site's default.",
     )
     must_wh: WattHours = Field(default=0.0, description="Share of it that goes before what anybody else merely wants.")
+    must_by: AwareDatetime | None = Field(
+        default=None, description="When that share has to be there. Left out: at departure."
+    )
     full_wh: WattHours | None = Field(default=None, description="What it can take in all when there is room to spare.")
     delivered_wh: WattHours = 0.0
     priority: int = Field(default=0, ge=-1000, le=1000)
     vehicle: VehicleFact | None = None
+    discharge: DischargeFact | None = Field(default=None, description="Left out: it is never discharged.")
     memory: MemoryFact | None = None
 
 

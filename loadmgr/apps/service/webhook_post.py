@@ -71,10 +71,20 @@ def check_target(url: str, *, private: bool) -> SplitResult:
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Return whether an address is one of the open internet, also where one of the old kind hides in a new one."""
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
+        inner = address.ipv4_mapped or address.sixtofour or _embedded(address)
         if inner is not None:
             return is_public(inner)
     return address.is_global and not address.is_multicast
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the old address in the last 32 bits of a translated (NAT64, RFC 6052) or compatible one (RFC 4291)."""
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return None
+
+
+_TRANSLATED = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48"))
 
 
 def resolved(parts: SplitResult, *, private: bool) -> tuple[str, int]:

@@ -6,8 +6,8 @@
 import json
 from pathlib import Path
 
-from loadmgr.apps.composite_document import read_document
-from loadmgr.apps.composite_run import run_document
+from loadmgr.apps.composite.composite_document import read_document
+from loadmgr.apps.composite.composite_run import run_document
 
 HERE = Path(__file__).parent
 

@@ -198,6 +198,19 @@ def test_a_battery_charges_cheap_and_feeds_the_peak_hour() -> None:
     assert stored_wh.max() <= 6_001.0
 
 
+def test_a_battery_works_where_no_vehicle_is() -> None:
+    """With nobody plugged in the site's own load still has a cheap and a dear half."""
+    battery = BatteryAt(
+        id="b", circuit="main", max_charge_w=5_000, max_discharge_w=5_000, stored_wh=1_000, capacity_wh=6_000
+    )
+    price = np.array([0.1] * 4 + [0.5] * 4)
+    allocation = _solve([], import_price_per_kwh=price, site_load_w=2_000.0, batteries=[battery])
+
+    assert "program" == allocation.method
+    assert allocation.battery_w[0, :4].sum() / 4.0 > 3_000.0
+    assert allocation.battery_w[0, 4:].max() < 0.0
+
+
 def test_a_battery_behind_a_transformer_works_within_its_lines() -> None:
     """It charges as far as the primary lines bear it beside the vehicle, and feeds the dear hours."""
     battery = BatteryAt(
@@ -389,3 +402,32 @@ def test_more_vehicles_than_minimums_take_turns_and_none_starves() -> None:
 def test_a_carbon_price_that_is_no_number_is_refused_before_a_solver_sees_it(price: float) -> None:
     with pytest.raises(ValueError, match=r"money\.carbon_price_per_kg must be a finite number"):
         build_money(GRID, import_price_per_kwh=np.zeros(8), carbon_price_per_kg=price)
+
+
+@pytest.mark.parametrize("scarce", [False, True])
+@pytest.mark.parametrize("wanted_wh", [350.0, 610.0, 1_000.0])
+def test_who_needs_less_than_its_minimum_on_time_gives_goes_on_now_and_not_later(
+    wanted_wh: float, scarce: bool
+) -> None:
+    """Off now and on later, at each plan anew, it would be switched for ever and never finish."""
+    problem = build_problem(
+        TimeGrid.uniform(START, step_s=300, steps=24),
+        circuits=[CircuitLimits(id="main", limit_a=32.0, scarce=scarce)],
+        requests=[
+            ChargingRequest(
+                id="E0",
+                circuit="main",
+                max_a=8.0,
+                wanted_wh=wanted_wh,
+                departure=START + timedelta(hours=10),
+                keep_on_s=600.0,
+            )
+        ],
+        money=build_money(TimeGrid.uniform(START, step_s=300, steps=24), import_price_per_kwh=0.3),
+    )
+
+    allocation = allocate(problem, options=AllocationOptions(milp_evses=0))
+
+    assert allocation.method == "program"
+    assert allocation.current_a[0, 0] >= 6.0
+    assert check(problem, allocation.current_a) == []

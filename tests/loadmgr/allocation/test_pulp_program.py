@@ -115,7 +115,7 @@ def _whole_steps(seed: int = 3) -> tuple[AllocationProblem, Program]:
 def test_no_solution_at_the_time_limit_is_none_and_never_a_guess() -> None:
     """CBC stopped at once: no optimum of the program, and no incumbent where whole steps are asked for."""
     rng = np.random.default_rng(1)
-    problem = random_problem(rng, evses=30, steps=48, tight=0.2)
+    problem = random_problem(rng, evses=100, steps=96, tight=0.2)
     program = build_program(problem, network_rows(problem), weights(problem))
     kind = np.where(np.arange(program.n_columns) < len(program.evse), 1, 0)
 

@@ -9,7 +9,7 @@ from loadmgr.allocation import AllocationOptions, AllocationProblem, allocate, c
 from loadmgr.allocation.constraints import network_rows
 from loadmgr.allocation.quantise import floor_one, floor_to_steps
 from loadmgr.allocation.topup import top_up
-from loadmgr.apps.day_plan import plan_problem
+from loadmgr.apps.planning.day_plan import plan_problem
 from loadmgr.site_file import find_site, load_site, sample_folder
 from tests.allocation_sites import problems
 

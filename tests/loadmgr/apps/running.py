@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loadmgr.apps.local_control import ask_local
+from loadmgr.apps.process.local_control import ask_local
 from loadmgr.errors import InputError
 
 PATIENCE_S = 60.0

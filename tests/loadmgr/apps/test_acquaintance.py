@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadmgr.apps.acquaintance import Acquaintance
-from loadmgr.apps.serving import serve_site, stop
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.acquaintance import Acquaintance
+from loadmgr.apps.process.serving import serve_site, stop
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.control.command import SetProfile
-from loadmgr.model.ids import ProfileId, StationId
+from loadmgr.model.ids import ProfileId, StationId, TransactionId
 from loadmgr.model.profile import (
     ChargingProfile,
     ChargingSchedule,
@@ -24,6 +25,7 @@ from loadmgr.model.profile import (
 )
 from loadmgr.site_file import load_site
 from ocpp_link.dialect import Version
+from ocpp_link.errors import CallRejected
 from ocpp_link.profile_book import ProfileBook, ProfileFile
 from ocpp_link.station_profile import StationProfile
 from ocpp_link.testing import ChargingStation, PlainBody, Sample
@@ -243,6 +245,48 @@ def test_the_first_limit_after_a_pause_is_said_twice_where_a_model_needs_it(vend
 
     assert sent == len(said)
     assert 8.0 == said[-1]
+
+
+def lease(command_id: int) -> SetProfile:
+    meant = limit(command_id, 6.0)
+    profile = replace(meant.profile, purpose=ProfilePurpose.TX, transaction_id=TransactionId("7"))
+    return replace(meant, profile=profile)
+
+
+@pytest.mark.parametrize(
+    ("takes", "sent", "outcome"),
+    [
+        ("named", "named named", "Accepted"),
+        ("bare", "named bare bare", "Accepted"),  # learnt: the second limit is sent bare at once
+        ("neither", "named bare named", "Rejected"),  # both were refused: the other form is not tried each time
+        ("bare or error", "named bare bare", "Accepted"),
+        ("error", "named bare named", "PropertyConstraintViolation"),
+    ],
+)
+def test_a_limit_that_is_refused_for_its_transaction_id_is_sent_without(takes: str, sent: str, outcome: str) -> None:
+    said: list[str] = []
+
+    async def call(_action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        said.append("named" if "transactionId" in payload["csChargingProfiles"] else "bare")
+        if "error" in takes and said[-1] not in takes:
+            raise CallRejected("PropertyConstraintViolation")
+        return {"status": "Accepted" if said[-1] in takes else "Rejected"}
+
+    async def main() -> str:
+        known = Acquaintance(
+            ProfileBook(), clock=SystemClock(), meter_interval_s=10.0, observe=lambda _fact, _station: None
+        )
+        last = ""
+        for number in range(2):
+            try:
+                answer = await known.ask(lease(number), version=OcppVersion.V16, call=call)
+                last = answer["status"]
+            except CallRejected as error:
+                last = error.code
+        return last
+
+    assert outcome == asyncio.run(main())
+    assert sent.split() == said
 
 
 def test_what_is_known_is_told_once_and_again_when_it_changes() -> None:

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from loadmgr.apps.serving import serve_site, stop
-from loadmgr.apps.site import SiteProcess
-from loadmgr.apps.steady_clock import JUMP_S, SLEW_RATIO, SteadyClock
+from loadmgr.apps.process.serving import serve_site, stop
+from loadmgr.apps.process.site import SiteProcess
+from loadmgr.apps.process.steady_clock import JUMP_S, SLEW_RATIO, SteadyClock
 from loadmgr.sim.clock import VirtualClock
 from loadmgr.sim.session_table import read_sessions
 from loadmgr.sim.world import World, plan_world

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from loadmgr.apps.bench import Bench
 from loadmgr.apps.commands.commission_cli import FileMeters, wiring_json, wiring_sheet
-from loadmgr.apps.commission import Commissioner, Pace, Wiring
+from loadmgr.apps.field.bench import Bench
+from loadmgr.apps.field.commission import Commissioner, Pace, Wiring
 from loadmgr.control.observation import SiteMeterReading
 from loadmgr.errors import InputError
 from loadmgr.model.ids import CircuitId, MeterId

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from loadmgr.apps import cli
-from loadmgr.apps.composite_document import read_document
-from loadmgr.apps.composite_run import run_document
+from loadmgr.apps.composite.composite_document import read_document
+from loadmgr.apps.composite.composite_run import run_document
 from loadmgr.composite.lanes import lanes
 from loadmgr.errors import InputError
 

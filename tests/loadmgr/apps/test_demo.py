@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loadmgr.apps.demo import DEAD_S, Demo, DemoOptions
-from loadmgr.apps.demo_life import ControllerLives
-from loadmgr.apps.report import card, exceeded
+from loadmgr.apps.demo.demo import DEAD_S, Demo, DemoOptions
+from loadmgr.apps.demo.demo_life import ControllerLives
+from loadmgr.apps.demo.report import card, exceeded
 from loadmgr.site_file import Demo as DemoSection
 from loadmgr.site_file import find_site, load_site
 

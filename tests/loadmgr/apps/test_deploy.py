@@ -17,8 +17,9 @@ from loadmgr.apps.cli import app
 from loadmgr.apps.deploy import Target, deploy_text
 from loadmgr.apps.service.health import metric_lines
 from loadmgr.apps.service.hosted import HostedSite
-from loadmgr.apps.service.site_metrics import site_lines
+from loadmgr.apps.service.site_metrics import hosted_lines, site_lines
 from loadmgr.errors import InputError
+from ocpp_link.metrics import Metrics
 from ocpp_link.transport import SystemClock
 from tests.loadmgr.apps.service.asking import a_service, garage
 
@@ -84,10 +85,11 @@ async def served_page() -> str:
     decided = asyncio.Event()
     hosted.process.on_decision.append(lambda _: decided.set())
     await decided.wait()
-    lines = [*metric_lines(service), *site_lines([hosted])]
+    lines = [*metric_lines(service), *hosted_lines([hosted]), *site_lines([hosted])]
+    link = Metrics().render(connections=1, mends={})
     await hosted.stop()
     service.close()
-    return "\n".join(lines)
+    return "\n".join([*lines, link])
 
 
 def test_dashboard_and_alerts_ask_for_metrics_that_are_served() -> None:
@@ -95,10 +97,38 @@ def test_dashboard_and_alerts_ask_for_metrics_that_are_served() -> None:
     asked += [rule["expr"] for group in yaml_of(Target.ALERTS)["groups"] for rule in group["rules"]]
     served = set(re.findall(r"^# TYPE (\S+)", asyncio.run(served_page()), re.MULTILINE))
     named = {
-        re.sub(r"_bucket$", "", name) for expression in asked for name in re.findall(r"loadmgr_[a-z_]+", expression)
+        re.sub(r"_bucket$", "", name)
+        for expression in asked
+        for name in re.findall(r"(?:loadmgr|ocpp)_[a-z_]+", expression)
     }
 
     assert set() == named - served
+
+
+def test_the_dashboard_shows_every_metric_of_sites_and_no_two_panels_lie_on_each_other() -> None:
+    panels = json.loads(text_of(Target.GRAFANA))["panels"]
+    asked = " ".join(target["expr"] for panel in panels for target in panel["targets"])
+    served = re.findall(r"^# TYPE (loadmgr_\S+)", asyncio.run(served_page()), re.MULTILINE)
+    of_the_service = {"loadmgr_streams", "loadmgr_commands_waiting", "loadmgr_schedule_waiting"}
+    of_the_service |= {"loadmgr_schedule_late_total", "loadmgr_csms_backlog_errors_total"}
+    assert set() == {name for name in served if name not in asked} - of_the_service
+
+    taken = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in panels)
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert len(panels) == len({panel["id"] for panel in panels})
+
+
+def test_every_alert_says_what_it_is_about_and_what_to_do() -> None:
+    rules = [rule for group in yaml_of(Target.ALERTS)["groups"] for rule in group["rules"]]
+    assert len(rules) == len({rule["alert"] for rule in rules})
+    for rule in rules:
+        assert {"summary", "description"} == set(rule["annotations"])
+        assert rule["labels"]["severity"] in ("warning", "critical")
 
 
 @pytest.mark.parametrize("path", ["site.yaml", "/etc/my site.yaml", "/etc/$(id).yaml"])

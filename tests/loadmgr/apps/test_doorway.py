@@ -4,13 +4,15 @@ import asyncio
 import shutil
 import signal
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadmgr.apps.doorway import Doorway, overrides_of
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.doorway import Doorway, overrides_of
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.errors import InputError
 from loadmgr.site_file import load_site
 from ocpp_link.errors import ConnectFailed
@@ -23,6 +25,7 @@ from tests.ocpp_link.test_security import AUTHORITY, CERTIFICATES
 from tests.ocpp_link.waiting import until
 
 KEY = "0123456789abcdef0123456789abcdef"
+NEW_KEY = KEY[::-1]
 
 
 def station(port: int, identity: str, password: str | None) -> ChargingStation:
@@ -80,7 +83,23 @@ def test_a_site_with_tls_and_logins_and_a_certificate_that_is_renewed(tmp_path: 
         second = station(port, "S1", KEY)
         await second.connect()
         assert "renewed" == unit(second)
+        command = [
+            sys.executable,
+            "-m",
+            "loadmgr",
+            "station",
+            "password",
+            "S1",
+            "--socket",
+            str(running.socket),
+            "--ask",
+        ]
+        done = await asyncio.to_thread(
+            subprocess.run, command, input=f"{NEW_KEY}\n", text=True, capture_output=True, check=False
+        )
+        assert ("S1: has a new password\n", "") == (done.stdout, done.stderr)
         await second.disconnect()
+        assert [401, 101] == [await status(port, "S1", key) for key in (KEY, NEW_KEY)]
 
     try:
         line = running.said("stations connect to wss://")
@@ -88,7 +107,9 @@ def test_a_site_with_tls_and_logins_and_a_certificate_that_is_renewed(tmp_path: 
     finally:
         running.stop()
 
-    assert KEY not in "\n".join(running.lines)
+    said = "\n".join(running.lines)
+    assert "S1: new password by order of" in said
+    assert not any(key in said for key in (KEY, NEW_KEY))
 
 
 def test_all_stations_of_a_site_may_come_at_once(tmp_path: Path) -> None:
@@ -96,7 +117,7 @@ def test_all_stations_of_a_site_may_come_at_once(tmp_path: Path) -> None:
     site.write_text(SITE)
     process = SiteProcess(load_site(site), clock=SystemClock())
 
-    policy = Doorway().policy(process, tap=None)
+    policy = Doorway().policy(process, tap=None, access=None)
 
     assert policy.connections_at_once >= 2 * len(process.site.station_by_id)
     assert policy.knows is not None

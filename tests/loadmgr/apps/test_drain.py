@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadmgr.apps.serving import serve_site
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.serving import serve_site
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.control.decision import Decision
 from loadmgr.control.observation import OverrideSet
 from loadmgr.model.ids import EvseId

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from loadmgr.apps.station_run import Plan, run_stations
+from loadmgr.apps.field.station_run import Plan, run_stations
 from loadmgr.feeds.evidence_log import verify
 from tests.loadmgr.apps.running import Running
 

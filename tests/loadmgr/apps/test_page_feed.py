@@ -3,15 +3,20 @@
 import asyncio
 import io
 import itertools
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from rich.console import Console
 
-from loadmgr.apps.demo import Demo, DemoOptions
-from loadmgr.apps.page_feed import KEPT_SLOTS, SLOT_S, PageFeed
+from loadmgr.apps.demo.demo import Demo, DemoOptions
+from loadmgr.apps.page.page_feed import KEPT_SLOTS, SLOT_S, PageFeed
+from loadmgr.model.ids import CircuitId
 from loadmgr.site_file import find_site, load_site
+from ocpp_link.profile_book import ProfileBook
+from tests.control_world import World, small_site
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +28,7 @@ def seen() -> dict[str, Any]:
     run = demo._until_done
 
     async def watched(world: Any, lives: Any) -> None:
-        feed = PageFeed(lambda: lives.process, site_file.tariff, alive=lambda: lives.alive)
+        feed = PageFeed(lambda: lives.process, now=demo._clock.now, alive=lambda: lives.alive)
         out["before"] = feed.document()
         lives.process.on_decision.append(feed.take)
 
@@ -82,3 +87,23 @@ def test_the_bill_counts_what_was_delivered(seen: dict[str, Any]) -> None:
 
     assert delivered_wh * 0.8 < bill["energy_wh"] <= delivered_wh * 1.02
     assert 0.1 < bill["cost"] / (bill["energy_wh"] / 1000.0) < 0.5
+
+
+def test_a_site_file_that_was_changed_is_shown_as_it_is_now() -> None:
+    before = World(small_site(evses=2)).run(5)
+    renamed = replace(before.site.circuits[0], id=CircuitId("renamed"))
+    site = replace(
+        before.site,
+        circuits=(renamed,),
+        evses=tuple(replace(e, circuit=renamed.id) for e in before.site.evses),
+        meters=(),
+    )
+    process = SimpleNamespace(
+        controller=before.controller, site=before.site, decided=True, models=ProfileBook(), csms=None,
+        site_file=SimpleNamespace(tariff=None), condition=lambda: {"journal": None},
+    )  # fmt: skip
+    feed = PageFeed(lambda: process, now=lambda: before.now)
+    assert ["main"] == [c["id"] for c in feed.document()["circuits"]]
+
+    process.site, process.controller = site, World(site).run(5).controller
+    assert ["renamed"] == [c["id"] for c in feed.document()["circuits"]]

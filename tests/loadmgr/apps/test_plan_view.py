@@ -19,7 +19,7 @@ from loadmgr.allocation import (
     explain,
     what_would_help,
 )
-from loadmgr.apps import plan_plot, plan_view
+from loadmgr.apps.planning import plan_plot, plan_view
 from loadmgr.model.series import TimeGrid
 from tests.allocation_sites import START
 

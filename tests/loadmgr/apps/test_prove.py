@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from loadmgr.apps.bench import Bench
 from loadmgr.apps.commands.prove_cli import trial_json, trial_sheet
-from loadmgr.apps.prove import Pace, Prover, Trial
+from loadmgr.apps.field.bench import Bench
+from loadmgr.apps.field.prove import Pace, Prover, Trial
 from loadmgr.model.topology import Trust
 from loadmgr.sim.clock import VirtualClock
 from loadmgr.sim.manners import Rudeness, Spell

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadmgr.apps.report import exceeded, quantile_ms, write_report
+from loadmgr.apps.demo.report import exceeded, quantile_ms, write_report
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from ocpp.v201 import ChargePoint as ChargePoint201
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
 
-from loadmgr.apps.serving import serve_site, stop
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.serving import serve_site, stop
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.site_file import load_site
 from ocpp_link.transport import SystemClock
 

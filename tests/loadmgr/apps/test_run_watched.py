@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from loadmgr.apps.metrics_page import serve_metrics
-from loadmgr.apps.serving import serve_site
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.metrics_page import serve_metrics
+from loadmgr.apps.process.serving import serve_site
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.site_file import load_site
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.transport import SystemClock
@@ -82,6 +82,7 @@ def test_the_command_logs_every_message_and_serves_counters(site: Path, tmp_path
 
     assert 0 == running.returncode
     assert "ocpp_connections 1" in page
+    assert 'loadmgr_site_running{site="' in page
     assert 'ocpp_frames_total{direction="in",type="CALL",action="BootNotification"} 1' in page
     first = read_line(log.read_text().splitlines()[0])
     assert ("CS", "in", "CALL", "BootNotification") == (first.station, first.direction, first.kind, first.action)

@@ -4,9 +4,9 @@ import asyncio
 import json
 from pathlib import Path
 
-from loadmgr.apps.serving import serve_site, stop
-from loadmgr.apps.site import SiteProcess
-from loadmgr.apps.status import site_status
+from loadmgr.apps.process.serving import serve_site, stop
+from loadmgr.apps.process.site import SiteProcess
+from loadmgr.apps.process.status import site_status
 from loadmgr.control.decision import Decision
 from loadmgr.site_file import load_site
 from ocpp_link.testing import ChargingStation, PlainBody
@@ -20,7 +20,7 @@ def test_before_the_first_decision_there_is_only_the_controller(tmp_path: Path) 
 
     async def main() -> None:
         status = site_status(SiteProcess(load_site(path), clock=SystemClock()))
-        assert {"site", "controller", "messages"} == set(status)
+        assert {"site", "controller", "messages", "csms"} == set(status)
 
     asyncio.run(main())
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from loadmgr.apps.settings import control_settings
-from loadmgr.control.profiles import LONG_AGO
+from loadmgr.apps.process.settings import control_settings
+from loadmgr.control.sending.profiles import LONG_AGO
 from loadmgr.model.ids import EvseId, ProfileId
 from loadmgr.model.profile import (
     ChargingProfile,
@@ -37,7 +37,7 @@ def quick_stations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadmgr.sim.station.READER_S", 0.2)
     monkeypatch.setattr("loadmgr.sim.station.REDIAL_S", 0.3)
     monkeypatch.setattr(
-        "loadmgr.apps.site.control_settings",
+        "loadmgr.apps.process.site.control_settings",
         lambda site_file, **more: replace(control_settings(site_file, **more), tx_writes_per_day=100_000),
     )
 
@@ -232,7 +232,7 @@ def test_sticky_a_station_charges_on_by_our_limits_and_the_csms_hears_of_it_late
         await set_profile(made, identity, 9.0)
         await made.until(lambda: made.draw_a(identity) == 9.0)
         await made.csms.close()
-        await made.until(lambda: made.relay.controller.without_csms)
+        await made.until(made.csms_lost)
         made.csms.points.clear()
         await asyncio.sleep(1.5)
         assert 9.0 == made.draw_a(identity)
@@ -240,7 +240,7 @@ def test_sticky_a_station_charges_on_by_our_limits_and_the_csms_hears_of_it_late
         await made.until(lambda: identity in made.csms.points and len(made.csms.points[identity].texts) > 3)
         texts = made.csms.points[identity].texts
         assert "BootNotification" in texts[0]
-        await made.until(lambda: not made.relay.controller.without_csms)
+        await made.until(lambda: not made.csms_lost())
         await set_profile(made, identity, 7.0)
         await made.until(lambda: made.draw_a(identity) == 7.0)
 
@@ -288,7 +288,7 @@ def test_what_is_said_above_and_below_is_logged_and_counted_apart_and_secrets_ar
 def test_limits_are_told_anew_when_the_site_file_was_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loadmgr.apps.local_controller.LOOK_S", 0.1)
+    monkeypatch.setattr("loadmgr.apps.upstream.local_controller.LOOK_S", 0.1)
 
     async def scene(made: World) -> None:
         await set_profile_when_connected(made, "S16", 9.0)
@@ -350,7 +350,7 @@ def test_a_station_that_the_site_does_not_name_is_turned_away(tmp_path: Path) ->
 
 
 def test_in_shadow_mode_nothing_is_sent_and_both_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadmgr.apps.shadow.LOOK_S", 0.2)
+    monkeypatch.setattr("loadmgr.apps.upstream.shadow.LOOK_S", 0.2)
 
     async def scene(made: World) -> None:
         for identity in VERSIONS:

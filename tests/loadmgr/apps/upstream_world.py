@@ -21,10 +21,10 @@ from ocpp.v201 import ChargePoint as ChargePoint201
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
 
-from loadmgr.apps.serving import stop
-from loadmgr.apps.site import SiteProcess
-from loadmgr.apps.station_run import Plan, RealClock, _station, _visit
-from loadmgr.apps.upstream import Relay, Upstream, serve_stations
+from loadmgr.apps.field.station_run import Plan, RealClock, _station, _visit
+from loadmgr.apps.process.serving import stop
+from loadmgr.apps.process.site import SiteProcess
+from loadmgr.apps.upstream.upstream import Relay, Upstream, serve_stations
 from loadmgr.sim.arrivals import Visit
 from loadmgr.sim.station import SimStation
 from loadmgr.site_file import load_site
@@ -68,6 +68,11 @@ class Recording:
         super().__init__(*arguments)
         self.texts: list[str] = []
         self.reports: list[dict[str, Any]] = []
+        self.sent: list[str] = []
+
+    async def _send(self, message: str) -> None:
+        self.sent.append(message)
+        await super()._send(message)  # type: ignore[misc]
 
     async def route_message(self, raw_msg: str) -> None:
         self.texts.append(raw_msg)
@@ -191,6 +196,7 @@ class World:
     csms: Csms
     folder: Path
     fuse: str = "80A"
+    limit_by: str = "transaction"
     process: SiteProcess | None = None
     relay: Any = None
     stations: dict[str, SimStation] = field(default_factory=dict)
@@ -199,7 +205,7 @@ class World:
 
     async def start_controller(self, *, port: int = 0, tap: WireLog | None = None, **options: Any) -> None:
         site = self.folder / "site.yaml"
-        site.write_text(SITE.replace("FUSE", self.fuse))
+        self.write_site()
         clock = SystemClock()
         self.process = SiteProcess(load_site(site), clock=clock, watching=bool(options.get("shadow")))
         upstream = Upstream(
@@ -210,6 +216,11 @@ class World:
         self.relay = await serve_stations(self.process, upstream, host="127.0.0.1", port=port, clock=clock, tap=tap)
         assert isinstance(self.relay, Relay)
         self.controller = asyncio.create_task(self.process.run())
+
+    def write_site(self) -> None:
+        ways = f"station_defaults: {{limit_by: {self.limit_by}, "
+        site = SITE.replace("FUSE", self.fuse).replace("station_defaults: {", ways)
+        (self.folder / "site.yaml").write_text(site)
 
     async def stop_controller(self) -> None:
         assert self.controller is not None
@@ -242,6 +253,11 @@ class World:
         self.lives[identity] = asyncio.create_task(station.live(visits, start_s=0.0))
         return station
 
+    def csms_lost(self) -> frozenset[str]:
+        assert self.process is not None
+        assert self.process.csms is not None
+        return self.process.csms.without
+
     def draw_a(self, identity: str) -> float:
         return self.stations[identity].bays[1].outlet.current_a
 
@@ -261,11 +277,16 @@ class World:
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, fuse: str = "80A", tls: ssl.SSLContext | None = None, **options: Any
+    folder: Path,
+    *,
+    fuse: str = "80A",
+    limit_by: str = "transaction",
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
 ) -> AsyncIterator[World]:
     csms = Csms(tls=tls)
     await csms.open()
-    made = World(csms=csms, folder=folder, fuse=fuse)
+    made = World(csms=csms, folder=folder, fuse=fuse, limit_by=limit_by)
     await made.start_controller(**options)
     try:
         yield made

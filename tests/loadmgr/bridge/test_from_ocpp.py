@@ -148,6 +148,18 @@ def test_nothing_that_is_understood_is_no_reading():
     assert () == said("MeterValues", meter_16({"value": "230", "measurand": "Voltage", "phase": "L1-N"}))
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"value": "16", "measurand": "Current.Import", "location": "Inlet"},
+        {"value": "16", "measurand": "Current.Import", "phase": "L1-L2"},
+        {"value": "16", "measurand": "Energy.Active.Import.Register", "unit": "A"},
+    ],
+)
+def test_what_does_not_say_what_the_vehicle_gets_is_no_reading(elsewhere):
+    assert () == said("MeterValues", meter_16(elsewhere))
+
+
 def test_an_interruption_means_that_nothing_flows():
     (seen,) = said(
         "MeterValues", meter_16({"value": "16", "measurand": "Current.Import", "context": "Interruption.Begin"})
@@ -369,3 +381,62 @@ def test_capabilities_of_2x_are_variables():
     _, seen = answered(ReadCapabilities(id=2, station=STATION), payload, V201)
 
     assert (5, frozenset({RateUnit.W}), None) == (seen.max_stack_level, seen.rate_units, seen.max_periods)
+
+
+def test_evses_that_follow_setpoints_are_those_that_said_so():
+    """Enabled, and with CentralSetpoint among their modes; a station that answers for all of them is number 0."""
+
+    def variable(name: str, value: str, evse: int | None, status: str = "Accepted") -> dict:
+        component = {"name": "V2XChargingCtrlr"} | ({} if evse is None else {"evse": {"id": evse}})
+        named = {"component": component, "variable": {"name": name}}
+        return {"attributeStatus": status, "attributeValue": value, **named}
+
+    modes = "ChargingOnly,CentralSetpoint"
+    results = [
+        variable("SupportedOperationModes", modes, 1),
+        variable("SupportedOperationModes", modes, 2),
+        variable("Enabled", "false", 2),
+        variable("SupportedOperationModes", "ChargingOnly", 3),
+        variable("SupportedOperationModes", modes, 4, "Rejected"),
+    ]
+    asked = ReadCapabilities(id=2, station=STATION, v2x_evses=(1, 2, 3, 4))
+    for found, wanted in ((results, (1,)), ([variable("SupportedOperationModes", modes, None)], (0,))):
+        _, seen = answered(asked, {"getVariableResult": found}, OcppVersion.V21)
+        assert wanted == seen.setpoint_evses
+    _, seen = answered(asked, {"getVariableResult": results}, V201)
+    assert () == seen.setpoint_evses
+
+
+def test_what_is_fed_back_is_read_beside_what_is_drawn():
+    values = [
+        {"value": 0.0, "measurand": "Power.Active.Import", "unitOfMeasure": {"unit": "W"}},
+        {"value": 2.3, "measurand": "Power.Active.Export", "unitOfMeasure": {"unit": "kW"}},
+        {"value": 10.0, "measurand": "Current.Export", "phase": "L2", "unitOfMeasure": {"unit": "A"}},
+        {"value": 1200.0, "measurand": "Energy.Active.Export.Register", "unitOfMeasure": {"unit": "Wh"}},
+    ]
+    payload = {"evseId": 1, "meterValue": [{"timestamp": THEN, "sampledValue": values}]}
+    (seen,) = said("MeterValues", payload, OcppVersion.V21)
+    assert (0.0, 2300.0, (None, 10.0, None), 1200.0) == (
+        seen.power_w,
+        seen.export_w,
+        seen.export_currents_a,
+        seen.exported_wh,
+    )
+
+
+def test_evses_say_whether_they_can_choose_the_one_phase_that_they_charge_on():
+    """One that does not know the variable cannot; one that was not asked, or refused to say, is not known."""
+
+    def said_of(evse: int, status: str, value: str | None = None) -> dict:
+        named = {"component": {"name": "EVSE", "evse": {"id": evse}}, "variable": {"name": "ACPhaseSwitchingSupported"}}
+        return {"attributeStatus": status, **named} | ({} if value is None else {"attributeValue": value})
+
+    results = [
+        said_of(1, "Accepted", "true"),
+        said_of(2, "Accepted", "false"),
+        said_of(3, "UnknownVariable"),
+        said_of(4, "Rejected"),
+    ]
+    asked = ReadCapabilities(id=2, station=STATION, phase_evses=(1, 2, 3, 4))
+    _, seen = answered(asked, {"getVariableResult": results}, V201)
+    assert ((2, 3), (1,)) == (seen.fixed_phase_evses, seen.choosing_evses)

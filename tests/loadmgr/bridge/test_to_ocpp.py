@@ -16,6 +16,7 @@ from loadmgr.model.ids import ProfileId, StationId
 from loadmgr.model.profile import OcppVersion, ProfilePurpose, RateUnit
 from ocpp_link import schemas
 from tests.control_world import World, small_site
+from tests.loadmgr.control.test_discharge import a_world
 
 STATION = StationId("S1")
 
@@ -50,6 +51,23 @@ def test_whatever_a_controller_sends_keeps_to_the_schema(version):
     for command in commands:
         action, payload = to_ocpp.request(command, version=version)
         assert None is schemas.first_fault(version.value, action, payload, response=False)
+
+
+def test_a_station_of_2_1_is_asked_to_feed_back_in_words_of_its_schema():
+    """A setpoint below 0 between a limit of 0 A and a discharge limit; and who is asked, was asked whether it can."""
+    world = a_world().run(300)
+    asked = [to_ocpp.request(c, version=OcppVersion.V21) for _, c in world.commands if c.station == STATION]
+    for action, payload in asked:
+        assert None is schemas.first_fault("2.1", action, payload, response=False)
+    schedules = [p["chargingProfile"]["chargingSchedule"][0] for a, p in asked if a == "SetChargingProfile"]
+    first = [s["chargingSchedulePeriod"][0] for s in schedules]
+    back = [p for p in first if "setpoint" in p]
+    assert {"startPeriod": 0, "limit": 0.0, "setpoint": -12.0, "dischargeLimit": -12.0} | {
+        "operationMode": "CentralSetpoint"
+    } == back[-1]
+    variables = next(p["getVariableData"] for a, p in asked if a == "GetVariables")
+    modes = {"name": "V2XChargingCtrlr", "evse": {"id": 1}}
+    assert {"component": modes, "variable": {"name": "SupportedOperationModes"}} in variables
 
 
 def test_the_same_profile_is_spelt_by_version():

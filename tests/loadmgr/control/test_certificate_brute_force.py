@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from loadmgr.composite.schedule import composite_schedule
-from loadmgr.control import verifier
-from loadmgr.control.certificate import build_certificate
+from loadmgr.control.safety import verifier
+from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.profile import RateUnit

@@ -5,16 +5,17 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from loadmgr.control import verifier
-from loadmgr.control.certificate import build_certificate
 from loadmgr.control.controller import SiteController
 from loadmgr.control.observation import StationBooted
+from loadmgr.control.safety import verifier
+from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.model.ids import CircuitId, EvseId, StationId
+from loadmgr.model.proof import StationProof, with_proof
 from loadmgr.model.topology import (
     Circuit,
     Evse,
@@ -143,6 +144,65 @@ def test_a_certificate_that_was_tampered_with_is_not_proven(change):
     assert [] != verifier.problems(tampered(change))
 
 
+def leaves(value, path=()):
+    """Yield the way to every plain value of a document."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from leaves(each, (*path, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from leaves(each, (*path, index))
+    else:
+        yield path
+
+
+def changed(value):
+    """Return what somebody could write in the place of a value."""
+    if isinstance(value, bool) or value is None:
+        return [not value, 1.0]
+    if isinstance(value, int | float):
+        return [value * 1.01 + 0.5, -value - 1.0, 0.0 if value else 1.0, None]
+    return [value + "x", {"no": "yes", "unknown": "yes", "yes": "no"}.get(value, "")]
+
+
+def held(verdict) -> bool:
+    """Return whether a verifier takes a certificate for a proof; what it cannot read is none."""
+    try:
+        return [] == verdict()
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return False
+
+
+@pytest.mark.parametrize("name", site_names())
+def test_no_value_of_a_certificate_can_be_changed_or_taken_away_unseen(name):
+    document = json.loads(json.dumps(build_certificate(load_site(find_site(name)).site).document))
+    assert held(lambda: verifier.problems(document))
+    tried, unseen = 0, []
+    for path in list(leaves(document)):
+        *above, last = path
+        place = document
+        for step in above:
+            place = place[step]
+        true = place[last]
+        for false in changed(true):
+            place[last] = false
+            tried += 1
+            unseen += [(path, false)] if held(lambda: verifier.problems(document)) else []
+        place[last] = true
+        if isinstance(place, dict):
+            del place[last]
+            unseen += [(path, "nothing")] if held(lambda: verifier.problems(document)) else []
+            place[last] = true
+    assert [] == unseen
+    assert tried > 50
+    assert held(lambda: verifier.problems(document))
+
+
+@pytest.mark.parametrize(("listed", "index"), [("circuits", -1), ("evses", 0), ("assumptions", 0)])
+def test_nothing_can_be_left_out_unseen(listed, index):
+    assert not held(lambda: verifier.problems(tampered(lambda d: d[listed].pop(index))))
+
+
 def test_the_verifier_stands_alone_and_is_short(tmp_path):
     script = tmp_path / "verifier.py"
     script.write_text(SCRIPT.read_text(encoding="utf-8"), encoding="utf-8")
@@ -181,7 +241,8 @@ def test_phases_are_counted_where_the_rotation_puts_them():
 
 def test_a_station_with_another_firmware_than_the_proved_one_is_told_until_it_has_the_proved_one_again():
     site = small_site(evses=1)
-    proved = replace(site.stations[0], grounds="proved on 2026-03-01, firmware 1.4", proved_firmware="1.4")
+    proof = StationProof(station=site.stations[0].id, at=datetime(2026, 3, 1, tzinfo=UTC), firmware="1.4")
+    proved = with_proof(site.stations[0], proof)
     controller = SiteController(replace(site, stations=(proved,)), None)
 
     def told(firmware: str | None, minute: int) -> set[str]:
@@ -191,5 +252,5 @@ def test_a_station_with_another_firmware_than_the_proved_one_is_told_until_it_ha
         return {f"{a.cause} {a.cleared is not None}" for a in changed if a.kind == "proved on other firmware"}
 
     assert set() == told("1.4", 0) | told(None, 1)
-    assert {"station S1 was proved on 2026-03-01, firmware 1.4; it runs 1.5 now False"} == told("1.5", 2)
+    assert {"station S1 was proved on 2026-03-01, firmware 1.4; it runs 1.5 now and is unknown False"} == told("1.5", 2)
     assert {True} == {text.endswith("True") for text in told("1.4", 3)}

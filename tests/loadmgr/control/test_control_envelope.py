@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadmgr.control.envelope import Envelope, at_least, constant, from_points, highest, widened
+from loadmgr.control.safety.envelope import Envelope, at_least, constant, from_points, highest, widened
 
 points = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 32)), min_size=1, max_size=6, unique_by=lambda p: p[0])
 envelopes = points.map(lambda ps: from_points([(float(s), float(a)) for s, a in sorted(ps)]))

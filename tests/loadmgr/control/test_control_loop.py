@@ -9,10 +9,12 @@ import pytest
 from loadmgr.control.command import ClearProfile, Command, SetProfile
 from loadmgr.control.decision import Standing
 from loadmgr.control.observation import (
+    EvseReading,
     ForeignProfiles,
     LimitChanged,
     Outcome,
     SessionDeclared,
+    StationTraits,
     TransactionEnded,
     TransactionStarted,
 )
@@ -367,6 +369,44 @@ def test_current_that_a_vehicle_leaves_is_handed_on_after_its_limit_is_lowered()
     assert view_of(world, "E1").held_a <= 13.0
     assert view_of(world, "E2").held_a >= 30.0
     assert [] == world.over
+
+
+@pytest.mark.parametrize(("outcome", "alarmed"), [("REJECTED", True), ("FAILED", True), ("TIMED_OUT", False)])
+def test_limits_of_a_kind_that_a_station_does_not_take_are_sent_in_the_other(outcome, alarmed):
+    """One refuses it, one answers with an error, one says nothing at all; silence may also be its network."""
+
+    def only_relative(_rng: random.Random, command: Command) -> tuple[float, Outcome, bool]:
+        lease = isinstance(command, SetProfile) and command.profile.purpose is ProfilePurpose.TX
+        taken = not lease or command.profile.kind is ProfileKind.RELATIVE
+        return (0.0, Outcome.ACCEPTED, True) if taken else (5.0, Outcome[outcome], False)
+
+    world = ready(World(small_site(evses=1), policy=only_relative))
+    world.plug("E1")
+    world.run(60)
+    assert alarmed == any(alarm.kind == "limit refused" for alarm in world.controller.view().alarms)
+    world.run(400)
+
+    assert 6.0 <= world.station("E1").limit_a(world.now)
+    assert [] == [alarm for alarm in world.controller.view().alarms if alarm.kind == "limit refused"]
+
+
+@pytest.mark.parametrize(("unit", "switches", "assumed_phases"), [("W", True, 3), ("W", False, 1), ("A", True, 1)])
+def test_where_a_station_may_switch_phases_by_itself_every_phase_counts(unit, switches, assumed_phases):
+    """Some do under a limit in W; in A a vehicle stays on the phases that it was seen on."""
+    world = World(small_site(evses=1))
+    world.station("E1").units = frozenset({RateUnit(unit)})
+    world.connect()
+    world.tell(StationTraits(at=world.now, station=StationId("S1"), switches_phases=switches))
+    world.run(20)
+    transaction = world.plug("E1")
+    for _ in range(3):
+        world.run(1)
+        seen = EvseReading(
+            at=world.now, station=StationId("S1"), number=1, transaction=transaction, currents_a=(6.0, 0.0, 0.0)
+        )
+        world.tell(seen)
+
+    assert assumed_phases == sum(a > 0.0 for a in view_of(world, "E1").assumed_a)
 
 
 def test_phases_are_found_from_readings_and_leave_the_others_free():

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loadmgr.control.alarm import AlarmBook, Severity
-from loadmgr.control.building import Bounds, BuildingEstimate, after_reading, load_now_a
-from loadmgr.control.energy import Ledger, with_power, with_register
-from loadmgr.control.obedience import Obedience, judge
+from loadmgr.control.feedback.building import Bounds, BuildingEstimate, after_reading, load_now_a
+from loadmgr.control.feedback.energy import Ledger, with_power, with_register
+from loadmgr.control.feedback.obedience import Obedience, judge
 from loadmgr.control.settings import ControlSettings
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from loadmgr.control.peaks import PeakMemory, demand_charges, fold_power
+from loadmgr.control.feedback.peaks import PeakMemory, demand_charges, fold_power
 from loadmgr.model.calendar import ClockWindow
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import DemandCharge, FixedRate, Tariff

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loadmgr.control.command import SetProfile
-from loadmgr.control.windows import DAY_S, Window, daily_windows, guard_s, periods
+from loadmgr.control.safety.windows import DAY_S, Window, daily_windows, guard_s, periods
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.profile import ProfileKind, ProfilePurpose, Recurrency
 from loadmgr.model.topology import Circuit, Evse, FailSafe, FailSafeStrategy, Phase, SideLoad, Site, Station, Trust

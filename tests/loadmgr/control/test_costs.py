@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loadmgr.control.costs import MONTH_H, assumption_costs
+from loadmgr.control.safety.costs import MONTH_H, assumption_costs
 from loadmgr.model.topology import Trust
 from loadmgr.site_file import find_site, load_site
 

@@ -3,14 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from loadmgr.allocation import AllocationOptions, allocate, explain
-from loadmgr.control.day_plan import day_problem
+from loadmgr.control.planning.day_plan import day_problem
+from loadmgr.model.carbon import Carbon
 from loadmgr.model.charges import DemandCharge
 from loadmgr.model.equipment import Battery, Cabinet
 from loadmgr.model.ids import CircuitId, EvseId, SessionId, StationId
 from loadmgr.model.rates import FixedRate
+from loadmgr.model.series import StepFunction
 from loadmgr.model.session import EnergyNeed, Session, VehicleLimits
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Circuit, CurrentType, Evse, Phase, SideLoad, Site, Station
@@ -71,6 +74,35 @@ def test_a_building_at_its_worst_leaves_less_than_is_asked() -> None:
     allocation = allocate(problem)
 
     assert 7.0 >= allocation.current_a.max()
+
+
+def test_a_plan_waits_for_cleaner_hours_where_carbon_counts() -> None:
+    """At one price all night the energy goes where the grid is cleanest; without a weight it goes first."""
+    dirty_until = NOW + timedelta(hours=4)
+    dirty_then_clean = StepFunction((NOW, dirty_until), (600.0, 100.0), NOW + timedelta(days=3))
+    tariff = Tariff(
+        time_zone="UTC",
+        energy=FixedRate(price_per_kwh=0.30),
+        carbon=Carbon(g_per_kwh=dirty_then_clean, price_per_kg=0.10),
+    )
+    plans = [
+        allocate(day_problem(site(), each, [session("a", "one")], at=NOW))
+        for each in (tariff, replace(tariff, carbon=None))
+    ]
+    ends = np.array(plans[0].grid.offsets_s[1:]) <= 4 * 3600
+
+    assert 0.0 == pytest.approx(plans[0].planned_a[0, ends].sum())
+    assert 0.0 < plans[1].planned_a[0, ends].sum()
+    assert [10_000.0, 10_000.0] == pytest.approx([float(p.energy_wh[0]) for p in plans], rel=0.02)
+
+
+def test_a_carbon_series_that_is_too_short_is_refused_in_a_plan() -> None:
+    short = StepFunction((NOW,), (600.0,), NOW + timedelta(hours=1))
+    tariff = Tariff(
+        time_zone="UTC", energy=FixedRate(price_per_kwh=0.30), carbon=Carbon(g_per_kwh=short, price_per_kg=0.10)
+    )
+    with pytest.raises(ValueError, match="no carbon intensity"):
+        day_problem(site(), tariff, [session("a", "one")], at=NOW)
 
 
 def test_sessions_that_have_left_are_left_out_and_shared_places_are_told_apart() -> None:

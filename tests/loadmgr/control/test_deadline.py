@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from loadmgr.control.deadline import is_urgent, ready_by
+from loadmgr.control.planning.deadline import is_urgent, ready_by
 
 NOW = datetime(2026, 3, 2, 18, tzinfo=UTC)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from loadmgr.control.command import ReadForeign
-from loadmgr.control.observation import ForeignProfiles
+from loadmgr.control.observation import CompositeReported, ForeignProfiles
+from loadmgr.control.safety.failsafe import READ_BACK_S
 from loadmgr.model.profile import (
     ChargingProfile,
     ChargingSchedule,
@@ -13,7 +14,7 @@ from loadmgr.model.profile import (
     RateUnit,
     SchedulePeriod,
 )
-from tests.control_world import World, small_site
+from tests.control_world import Vehicle, World, small_site
 
 
 def limit(world: World, limit_a: float, *, profile_id: int = -1, level: int = 0) -> ChargingProfile:
@@ -91,3 +92,49 @@ def test_a_limit_without_figures_is_asked_for():
     world.run(5)
 
     assert 2 == len(asked(world))
+
+
+def read_back(world: World, limit_a: float) -> None:
+    schedule = ChargingSchedule(
+        unit=RateUnit.A, periods=(SchedulePeriod(start_s=0, limit=limit_a),), duration_s=READ_BACK_S
+    )
+    world.tell(
+        CompositeReported(
+            at=world.now, command=0, station=world.station("E1").evse.station, number=1, schedule=schedule
+        )
+    )
+
+
+def drawing(limit_a: float, version: OcppVersion = OcppVersion.V16) -> World:
+    """Return a world whose vehicle draws what somebody else allows, of more that it was given."""
+    world = World(small_site(evses=1, limit_a=90.0), versions=(version,))
+    world.connect()
+    world.run(20)
+    world.plug("E1", Vehicle(max_a=limit_a))
+    return world.run(60)
+
+
+def test_a_composite_schedule_below_what_was_set_is_the_limit_of_somebody_whom_1_6_cannot_name():
+    world = drawing(10.0)
+    read_back(world, 10.0)
+    limited = setpoint_a(world), world.controller.view().evses[0].reason
+    world.run(READ_BACK_S + 60)
+
+    assert (10.0, "10 A: all that its own composite schedule allows") == limited
+    assert "composite" not in world.controller.view().evses[0].reason  # nobody has said so since
+
+
+@pytest.mark.parametrize(
+    ("version", "draws_a", "says_a"),
+    [
+        pytest.param(OcppVersion.V16, 16.0, 10.0, id="the vehicle draws more"),
+        pytest.param(OcppVersion.V16, 10.0, 32.0, id="it says what it was given"),
+        pytest.param(OcppVersion.V201, 10.0, 10.0, id="its version has words for it"),
+    ],
+)
+def test_a_composite_schedule_is_nobody_s_limit_where(version, draws_a, says_a):
+    world = drawing(draws_a, version)
+    read_back(world, says_a)
+    world.run(5)
+
+    assert not any(world.controller._state.evses["E1"].foreign.values())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadmgr.control.formulate import plan_grid
+from loadmgr.control.planning.formulate import plan_grid
 from loadmgr.control.settings import ControlSettings
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from loadmgr.control.controller import SiteController
-from loadmgr.control.learnt import learnt_traits
-from loadmgr.control.rung import Escalation, LeaseForm, Rung
+from loadmgr.control.feedback.learnt import learnt_traits
+from loadmgr.control.safety.rung import Escalation, LeaseForm, Rung
 from loadmgr.control.state import SiteState
 from loadmgr.control.traits import StationTraits
 from loadmgr.model.ids import StationId

@@ -3,18 +3,21 @@
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadmgr.bridge.foreign import foreign_profiles
 from loadmgr.control.command import SetProfile
-from loadmgr.control.formulate import plan_grid
 from loadmgr.control.observation import ForeignProfiles
-from loadmgr.control.others import caps_over
+from loadmgr.control.outside.others import caps_over
+from loadmgr.control.planning.formulate import plan_grid
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import EvseId, ProfileId
 from loadmgr.model.profile import (
     ChargingProfile,
     ChargingSchedule,
+    OcppVersion,
     ProfileKind,
     ProfilePurpose,
     RateUnit,
@@ -32,12 +35,18 @@ def charging(evses: int = 1) -> World:
     return world.run(60)
 
 
-def tell(world: World, source: str, *steps: tuple[int, float], number: int = 1) -> None:
+def tell(
+    world: World,
+    source: str,
+    *steps: tuple[int, float],
+    number: int = 1,
+    purpose: ProfilePurpose = ProfilePurpose.EXTERNAL_CONSTRAINTS,
+) -> None:
     periods = tuple(SchedulePeriod(start_s=s, limit=a) for s, a in steps)
     profile = ChargingProfile(
         profile_id=ProfileId(-1),
         stack_level=0,
-        purpose=ProfilePurpose.EXTERNAL_CONSTRAINTS,
+        purpose=purpose,
         kind=ProfileKind.ABSOLUTE,
         schedules=(ChargingSchedule(unit=RateUnit.A, start=world.now, periods=periods),),
     )
@@ -58,6 +67,33 @@ def test_of_two_sources_the_lower_counts() -> None:
     world.run(30)
 
     assert (12.0, "12 A: all that CSMS allows") == (view(world).setpoint_a, view(world).reason)
+
+
+@pytest.mark.parametrize("limits_a", [(12.0, 20.0), (20.0, 12.0), (20.0, 12.0, 16.0)])
+def test_of_several_schedules_of_one_source_the_lowest_counts(limits_a: tuple[float, ...]) -> None:
+    world = charging()
+    said = {"evseId": 1, "chargingLimit": {"chargingLimitSource": "EMS", "isGridCritical": False}}
+    schedules = [
+        {
+            "id": number,
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit_a}],
+        }
+        for number, limit_a in enumerate(limits_a)
+    ]
+    station = world.station("E1").evse.station
+    told = foreign_profiles(
+        "NotifyChargingLimit",
+        {**said, "chargingSchedule": schedules},
+        version=OcppVersion.V201,
+        station=station,
+        at=world.now,
+    )
+    for each in told:
+        world.tell(each)
+    world.run(30)
+
+    assert (12.0, "12 A: all that EMS allows") == (view(world).setpoint_a, view(world).reason)
 
 
 def test_a_later_period_is_kept_from_its_first_second() -> None:
@@ -117,3 +153,19 @@ def test_each_step_of_a_plan_has_the_lowest_limit_that_falls_in_it(later: list[t
     edges = grid.offsets_s
     expected = [min(at(a), *(limit for s, limit in steps if a <= s < b), 99.0) for a, b in pairwise(edges)]
     assert [20.0, *expected[1:]] == list(caps)
+
+
+@pytest.mark.parametrize("purpose", [ProfilePurpose.PRIORITY_CHARGING, ProfilePurpose.LOCAL_GENERATION])
+def test_a_profile_of_others_that_lets_more_flow_counts_with_the_installed_maximum(purpose: ProfilePurpose) -> None:
+    world = charging(evses=3)
+    tell(world, "EMS", (0, 10.0), purpose=purpose)
+    world.run(60)
+    state = world.controller._state
+    first, *others = (e for e in world.controller.view().evses)
+
+    assert 32.0 == max(first.assumed_a)
+    assert sum(e.held_a for e in others) <= 90.0 - 5.0 - 32.0
+    assert state.evses[first.evse].obedience.disobeying_since is None
+    tell(world, "EMS", purpose=purpose)
+    world.run(60)
+    assert max(view(world).assumed_a) == view(world).held_a

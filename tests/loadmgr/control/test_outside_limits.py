@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from loadmgr.control.observation import LimitChanged
-from loadmgr.control.told import Evidence
+from loadmgr.control.outside.told import Evidence
 from loadmgr.model.compliance import dimmed_power_w
 from loadmgr.model.ids import CircuitId
 from tests.control_world import World, small_site
@@ -99,3 +99,16 @@ def test_the_limit_for_silence_is_evidence_of_its_own():
     assert obeyed.obeyed_at is not None
     assert "readings of the EVSEs" == obeyed.measured_by
     assert vehicles_w(world) <= dimmed_power_w(2)
+
+
+def test_a_source_whose_limit_ended_is_still_expected_to_repeat_itself():
+    world = charging()
+    said = {"circuit": MAIN, "source": "grid", "heartbeat_s": 300.0, "silent_limit_a": (25.0, 25.0, 25.0)}
+    until = world.now + timedelta(seconds=30)
+    world.tell(LimitChanged(at=world.now, limit_a=(40.0, 40.0, 40.0), until=until, **said))
+    world.run(250)
+    assert max(world.draw_a(MAIN)) > 40.0
+    world.run(50 + int(world.site.timing.reaction_time_s))
+
+    assert max(world.draw_a(MAIN)) <= 25.0
+    assert "silent source" in {a.kind for a in world.controller.view().alarms}

@@ -6,17 +6,20 @@ from datetime import timedelta
 import pytest
 
 from loadmgr.composite.snapshot import InstalledProfile
-from loadmgr.control.command import ClearProfile, SetProfile
+from loadmgr.control.command import ClearProfile, ReadBack, SetProfile
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Standing
 from loadmgr.control.observation import (
+    CommandAnswered,
+    CompositeReported,
+    Outcome,
     ProfilesReported,
     StationCapabilities,
     StationConnected,
     TransactionStarted,
     VehicleKnown,
 )
-from loadmgr.model.profile import OcppVersion, ProfilePurpose
+from loadmgr.model.profile import ChargingSchedule, OcppVersion, ProfilePurpose, RateUnit, SchedulePeriod
 from tests.control_world import START, small_site
 
 AT = START + timedelta(minutes=1)
@@ -33,6 +36,36 @@ def reported(made, *installed):
     made.observe(ProfilesReported(at=AT, station="S1", installed=installed))
     decision = made.decide(AT)
     return made.view().evses[0], decision.commands
+
+
+def writes_while_reading_back(limit_a, *, minutes):
+    """Return when profiles were set on a station whose read-backs show a limit [s]."""
+    made, sent = controller(fallback_a=6.0), []
+    now, end = AT, AT + timedelta(minutes=minutes)
+    schedule = ChargingSchedule(unit=RateUnit.A, periods=(SchedulePeriod(start_s=0, limit=limit_a),))
+    while now < end:
+        decision = made.decide(now)
+        for command in decision.commands:
+            made.observe(CommandAnswered(at=now, command=command.id, outcome=Outcome.ACCEPTED))
+            if isinstance(command, SetProfile):
+                sent.append((now - AT).total_seconds())
+            if isinstance(command, ReadBack):
+                made.observe(CompositeReported(at=now, command=command.id, station="S1", number=1, schedule=schedule))
+        assert len(sent) < 100
+        if not decision.commands:
+            now = max(decision.next_due, now + timedelta(milliseconds=1))
+    return sent
+
+
+def test_a_station_that_never_reads_back_what_it_was_sent_is_not_written_to_death():
+    sent = writes_while_reading_back(16.0, minutes=60)
+
+    assert [0.0, 0.0, 0.0] == sent[:3]  # fail-safe and maximum, and after a clear the fail-safe again at once
+    assert 6 <= len(sent) <= 12
+
+
+def test_a_station_that_reads_back_what_it_was_sent_is_written_to_once():
+    assert 2 == len(writes_while_reading_back(6.0, minutes=60))
 
 
 def limited(profile, limit):

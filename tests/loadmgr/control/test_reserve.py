@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from loadmgr.control.certificate import build_certificate
+from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.model.topology import FailSafe, Site
 from tests.control_world import World, small_site
 

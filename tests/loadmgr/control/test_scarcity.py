@@ -6,7 +6,7 @@ import pytest
 
 from loadmgr.control.memory import remember, restored
 from loadmgr.control.observation import SessionDeclared
-from loadmgr.control.scarcity import SCARCE_S, left_short, scarce_circuits
+from loadmgr.control.planning.scarcity import SCARCE_S, left_short, scarce_circuits
 from loadmgr.model.ids import EvseId
 from loadmgr.model.session import EnergyNeed
 from tests.control_world import START, Vehicle, World, small_site

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from loadmgr.control.holding import Holding, Settling, measured
-from loadmgr.control.reconcile import limit_now_a
+from loadmgr.control.safety.holding import Holding, Settling, measured
+from loadmgr.control.sending.reconcile import limit_now_a
 from loadmgr.model.ids import EvseId
 from tests.control_world import START, Vehicle, World, small_site
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadmgr.control.clock_estimate import ClockEstimate
+from loadmgr.control.feedback.clock_estimate import ClockEstimate
 from loadmgr.control.observation import EvseReading
-from loadmgr.control.skew import skew_s
+from loadmgr.control.safety.skew import skew_s
 from loadmgr.model.ids import StationId
 from tests.control_world import START, Vehicle, World, small_site
 
@@ -90,7 +90,59 @@ def test_a_site_keeps_to_its_limit_although_a_clock_is_far_off_and_the_controlle
     assert [] == world.over
 
 
+def test_nobody_is_told_of_a_clock_that_is_right_where_the_file_allows_for_less_than_can_be_seen():
+    site = small_site(evses=2, limit_a=32.0, fallback_a=6.0, building_worst_a=0.0, lease_s=600, clock_skew_s=1.0)
+    world = Stamping(site)
+    world.connect()
+    world.run(30)
+    world.plug("E1")
+    world.run(600)
+
+    assert "clock off" not in {alarm.kind for alarm in world.controller.view().alarms}
+
+
 def test_a_clock_that_is_seen_to_be_right_does_not_make_the_guard_smaller():
     world = charging(0.0).run(400)
 
     assert world.site.timing.clock_skew_s == skew_s(world.controller._state, StationId("S1"))
+
+
+@pytest.mark.parametrize(
+    ("taken_s", "after_s", "watched_before", "counts"),
+    [
+        # taken so long before the connection, heard so long after it
+        (300.0, 5.0, False, False),
+        (300.0, 50.0, False, False),
+        (300.0, 300.0, False, True),  # that clock may just be slow
+        (300.0, 300.0, True, False),  # this one is known to be right, and the queue was long
+        (30.0, 5.0, False, True),  # within what a clock may be off
+        (-4.0, 5.0, False, True),
+    ],
+)
+def test_what_was_measured_before_the_connection_is_history(taken_s, after_s, watched_before, counts):
+    world = Stamping(small_site(evses=1, clock_skew_s=60.0))
+    fake = world.station("E1")
+    world.connect()
+    world.run(20)
+    transaction = world.plug("E1")
+    world.run(600 if watched_before else 60)
+    world.disconnect("E1")
+    world.run(400)
+    world.connect("E1", boot=False)
+    world.reading_s = 10_000
+    connected_at = world.now
+    world.run(int(after_s))
+    world.tell(
+        EvseReading(
+            at=world.now,
+            station=fake.evse.station,
+            number=1,
+            transaction=transaction,
+            currents_a=(7.7, 7.7, 7.7),
+            measured_at=connected_at - timedelta(seconds=taken_s),
+        )
+    )
+    world.run(1)
+
+    view = next(v for v in world.controller.view().evses if v.evse == "E1")
+    assert counts == ((7.7, 7.7, 7.7) == view.measured_a)

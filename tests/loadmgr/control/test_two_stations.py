@@ -5,8 +5,8 @@ Small depths here; ``python -m tests.loadmgr.control.two_stations 5`` by hand go
 
 import pytest
 
-from loadmgr.control.circuits import LoadBook
-from loadmgr.control.holding import Holding
+from loadmgr.control.safety.circuits import LoadBook
+from loadmgr.control.safety.holding import Holding
 from tests.loadmgr.control.two_stations import after, explore, settled_pair, truth_a, violations
 
 
@@ -58,7 +58,7 @@ def test_the_change_of_places_comes_to_an_end_when_nothing_is_lost():
 
 
 def test_a_controller_that_raises_before_the_reduction_is_acknowledged_is_found_out(monkeypatch):
-    monkeypatch.setattr(LoadBook, "grant_a", lambda self, evse, wanted_a, *, until_s: (wanted_a, None))
+    monkeypatch.setattr(LoadBook, "grant_a", lambda self, evse, wanted_a, *, until_s, anew: (wanted_a, None))
 
     assert explore(swung(), 2).found
 

@@ -26,11 +26,9 @@ from loadmgr.allocation import Allocator
 from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.store import ProfileStore
 from loadmgr.control.alarm import AlarmBook
-from loadmgr.control.assumption import assumed_of, standing_of
 from loadmgr.control.command import Command
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import Standing
-from loadmgr.control.holding import FailSafeStage
 from loadmgr.control.memory import remember, restored, slept, woken
 from loadmgr.control.observation import (
     CommandAnswered,
@@ -43,7 +41,9 @@ from loadmgr.control.observation import (
     StationDisconnected,
     TransactionStarted,
 )
-from loadmgr.control.plan import Plan
+from loadmgr.control.planning.plan import Plan
+from loadmgr.control.safety.assumption import assumed_of, standing_of
+from loadmgr.control.safety.holding import FailSafeStage
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import EvseId
 from loadmgr.model.profile import RateUnit

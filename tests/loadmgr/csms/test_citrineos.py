@@ -7,12 +7,13 @@ import threading
 import urllib.parse
 import urllib.request
 from contextlib import suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadmgr.apps.serving import stop
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.serving import stop
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.csms.citrineos import CitrineOs
 from loadmgr.site_file import check_values
 from ocpp_link.errors import CallRejected, CallTimeout, ConnectionLost
@@ -28,7 +29,15 @@ class HttpHost:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status, answer = take(self.path, body)
+                self.answer(*take(self.path, body))
+
+            def do_GET(self):
+                self.answer(*take(f"{self.command} {self.path}", None))
+
+            def do_DELETE(self):
+                self.do_GET()
+
+            def answer(self, status, answer):
                 raw = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(raw)))
@@ -139,7 +148,7 @@ def test_stations_of_citrineos_share_the_fuse():
 
 def tell(citrine):
     """Let two stations boot and begin to charge."""
-    stamp = "2026-03-01T18:00:00Z"
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     accepted = {"currentTime": stamp, "interval": 300, "status": "Accepted"}
     boot = {"chargePointVendor": "V", "chargePointModel": "M"}
     citrine.says("E1", "1.6", "BootNotification", boot, accepted)

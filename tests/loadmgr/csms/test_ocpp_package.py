@@ -14,8 +14,8 @@ from ocpp.v16 import call_result as result16
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
 
-from loadmgr.apps.serving import stop
-from loadmgr.apps.site import SiteProcess
+from loadmgr.apps.process.serving import stop
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.csms.ocpp_package import ChargePointLink, attached
 from loadmgr.site_file import check_values
 from ocpp_link.errors import CallRejected, CallTimeout, ConnectionLost

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from loadmgr.control.outside import LimitChanged
-from loadmgr.control.told import Evidence
+from loadmgr.control.outside.outside import LimitChanged, SourceTrouble
+from loadmgr.control.outside.told import Evidence
 from loadmgr.errors import InputError
 from loadmgr.feeds.dead_man import DeadMan
 from loadmgr.feeds.evidence_log import EvidenceLog, verify
 from loadmgr.feeds.limit_file import LimitFile, read_limits
-from loadmgr.feeds.polling import poll_feeds
+from loadmgr.feeds.polling import Fact, Troubles, poll_feeds
 from loadmgr.feeds.relay import Relay, command, value_file
 from loadmgr.model.ids import CircuitId
 from tests.control_world import World, small_site
@@ -164,20 +164,20 @@ class StepClock:
         await asyncio.sleep(0)
 
 
-def test_feeds_are_asked_on_and_on_although_one_of_them_fails(caplog):
+def test_feeds_are_asked_on_and_on_although_one_of_them_fails():
     class Broken:
         id = "broken"
 
         def poll(self, now: datetime) -> list[LimitChanged]:
             raise InputError("no such pin")
 
-    async def run() -> list[LimitChanged]:
-        seen: list[LimitChanged] = []
+    async def run() -> list[Fact]:
+        seen: list[Fact] = []
         enough = asyncio.Event()
 
-        def observe(fact: LimitChanged) -> None:
+        def observe(fact: Fact) -> None:
             seen.append(fact)
-            if len(seen) >= 4:
+            if len(seen) >= 5:
                 enough.set()
 
         feeds = (Broken(), Relay(lambda: "1", GUARDED, limit_w=4200.0))
@@ -188,8 +188,47 @@ def test_feeds_are_asked_on_and_on_although_one_of_them_fails(caplog):
         return seen
 
     seen = asyncio.run(run())
-    assert [0.0, 0.0, 30.0, 60.0] == [(s.at - T0).total_seconds() for s in seen]
-    assert 1 == sum("no such pin" in r.getMessage() for r in caplog.records)
+    limits = [fact for fact in seen if isinstance(fact, LimitChanged)]
+    assert [0.0, 0.0, 30.0, 60.0] == [(s.at - T0).total_seconds() for s in limits]
+    assert ["broken cannot be used: no such pin"] == [fact.cause for fact in seen if isinstance(fact, SourceTrouble)]
+
+
+def test_a_feed_that_breaks_in_an_unknown_way_is_told_asked_again_and_over_when_it_works():
+    class Fragile:
+        id = "fragile"
+        polls = 0
+
+        def poll(self, now: datetime) -> list[LimitChanged]:
+            self.polls += 1
+            if self.polls < 3:
+                raise ZeroDivisionError
+            return []
+
+    async def run() -> list[Fact]:
+        seen: list[Fact] = []
+        over = asyncio.Event()
+
+        def observe(fact: Fact) -> None:
+            seen.append(fact)
+            if isinstance(fact, SourceTrouble) and fact.cause is None:
+                over.set()
+
+        task = asyncio.create_task(poll_feeds([Fragile()], clock=StepClock(), observe=observe, every_s=1.0))
+        await over.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return seen
+
+    said = [fact.cause for fact in asyncio.run(run()) if isinstance(fact, SourceTrouble)]
+    assert ["fragile cannot be used: failed: ZeroDivisionError", None] == said
+
+
+def test_what_stays_wrong_is_told_again_now_and_then():
+    said: list[Fact] = []
+    troubles = Troubles(said.append)
+    for minute in range(11):
+        troubles.begin("meter m", "nobody answers", after(60.0 * minute))
+    assert [0.0, 300.0, 600.0] == [(fact.at - T0).total_seconds() for fact in said]
 
 
 def test_a_site_is_dimmed_by_a_relay_and_by_its_silence(tmp_path):

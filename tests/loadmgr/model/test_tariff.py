@@ -201,6 +201,25 @@ def test_a_monthly_fee_is_billed_by_the_share_of_days_also_when_the_clocks_chang
     assert day.total == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(("year", "days"), [(2023, 28), (2024, 29)])
+def test_a_season_that_ends_with_february_has_29_days_in_a_leap_year(year: int, days: int) -> None:
+    winter = ClockWindow(season=((12, 1), (2, 29)))
+    tariff = Tariff(
+        time_zone=BERLIN,
+        energy=TimeOfUseRate(
+            periods=(RatePeriod(name="winter", price_per_kwh=0.4, windows=(winter,)),), otherwise_per_kwh=0.2
+        ),
+        fees=(FixedFee(name="meter", per_month=float(days)),),
+        demand=(DemandCharge(name="capacity", price_per_kw=10.0),),
+    )
+    february = bill(tariff, _hours(berlin(year, 2, 1), days * 24), [1000.0] * days * 24)
+    assert {line.month for line in february.lines} == {f"{year}-02"}
+    assert february.total == pytest.approx(days * 24 * 0.4 + days + 10.0)
+    last = bill(tariff, _hours(berlin(year, 2, days), 48), [1000.0] * 48)
+    assert last.amount(LineKind.ENERGY) == pytest.approx(24 * 0.4 + 24 * 0.2)
+    assert last.amount(LineKind.FEE) == pytest.approx(1.0 + days / 31.0)
+
+
 def _demand(made: Bill) -> list[BillLine]:
     return [line for line in made.lines if line.kind is LineKind.DEMAND]
 

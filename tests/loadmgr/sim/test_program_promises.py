@@ -14,7 +14,7 @@ START = datetime(2026, 3, 2, 16, tzinfo=UTC)
 
 def test_nearly_every_promise_of_the_garage_week_is_kept():
     """As many as least laxity keeps, for a tenth less money."""
-    asked = question(load_site(find_site("garage")), sessions=None, start=None, until=None, seed=0, skip_bad_rows=False)
+    asked = question(load_site(find_site("garage")), sessions=None, start=None, until=None, seed=0)
 
     program, laxity = (
         run_plan(asked.plan, asked.tariff, strategy=name, options=asked.options).report().figures()
@@ -22,8 +22,8 @@ def test_nearly_every_promise_of_the_garage_week_is_kept():
     )
 
     assert 52 == program["promises_total"]
-    assert program["promises_kept"] >= 48
-    assert program["promises_kept"] >= laxity["promises_kept"] - 2
+    assert program["promises_kept"] >= 50
+    assert program["promises_kept"] >= laxity["promises_kept"] - 1
     assert program["cost"] < 0.93 * laxity["cost"]
     assert 0.0 == program["seconds_above_limit_raw"]
 

@@ -7,7 +7,8 @@ import pytest
 
 from loadmgr.errors import InputError
 from loadmgr.model.ids import EvseId
-from loadmgr.sim.session_table import read_sessions, read_table, write_table
+from loadmgr.model.session import DischargeTerms, EnergyNeed
+from loadmgr.sim.session_table import SessionTable, read_sessions, read_table, write_table
 
 HEADING = "session_id,evse,arrival,departure,estimated_departure,energy_requested_wh,energy_delivered_wh,max_a,phases"
 ROW = "s1,A1,2019-06-03T18:00+02:00,2019-06-04T06:00+02:00,2019-06-04T07:00+02:00,12000,11500,16,3"
@@ -42,6 +43,26 @@ def test_empty_cells_and_missing_columns_are_none(tmp_path: Path) -> None:
     )
     assert full == short
     assert (full.evse, full.estimated_departure, full.energy_delivered_wh, full.max_a, full.phases) == (None,) * 5
+
+
+def test_a_row_says_what_must_be_there_early_and_what_may_be_fed_back(tmp_path: Path) -> None:
+    heading = "session_id,arrival,departure,energy_requested_wh,energy_must_wh,must_by,discharge_a,discharge_wh"
+    row = "s1,2019-06-03T18:00Z,2019-06-04T06:00Z,9000,4000,2019-06-03T20:00Z,16,12000"
+    (session,) = _sessions(tmp_path, heading, row)
+    due = datetime(2019, 6, 3, 20, tzinfo=UTC)
+    assert session.need == EnergyNeed(must_wh=4_000.0, wanted_wh=9_000.0, must_by=due)
+    assert session.discharge == DischargeTerms(max_a=16.0, room_wh=12_000.0)
+    write_table(tmp_path / "again.csv", [session])
+    assert read_sessions(tmp_path / "again.csv") == (session,)
+    told = [
+        _read(tmp_path, heading, row.replace(old, new))[0]
+        for old, new in (("4000", "9001"), ("03T20:00", "03T17:00"), (",4000,", ",,"))
+    ]
+    assert told == [
+        "row 2, column energy_must_wh: 9001 is more than the 9000 in energy_requested_wh",
+        "row 2, column must_by: 2019-06-03T17:00Z does not lie after the arrival 2019-06-03T18:00Z",
+        "row 2, column must_by: 2019-06-03T20:00Z is when nothing is due: fill in energy_must_wh",
+    ]
 
 
 def test_sessions_come_in_order_of_arrival_and_then_of_the_file(tmp_path: Path) -> None:
@@ -133,3 +154,67 @@ def test_a_table_that_was_written_is_read_back(tmp_path: Path) -> None:
     for name in ("out.csv", "out.parquet"):
         write_table(tmp_path / name, sessions)
         assert read_sessions(tmp_path / name) == sessions
+
+
+def _mended(folder: Path, *lines: str) -> SessionTable:
+    path = folder / "week.csv"
+    path.write_text("\n".join([HEADING, *lines]) + "\n", encoding="utf-8")
+    return read_table(path, repair=True, time_zone="Europe/Berlin")
+
+
+def test_a_time_without_a_zone_is_mended_by_the_clock_of_the_site(tmp_path: Path) -> None:
+    table = _mended(tmp_path, ROW.replace("2019-06-03T18:00+02:00", "2019-06-03 18:00"))
+    assert table.sessions == _sessions(tmp_path, HEADING, ROW)
+    assert table.mends == (
+        f"{tmp_path / 'week.csv'}: row 2, column arrival: '2019-06-03 18:00' has no zone: "
+        "read on the clock of Europe/Berlin",
+    )
+    assert table.summary == "1 row mended: 1 in column arrival"
+
+
+@pytest.mark.parametrize(
+    ("local", "said"),
+    [
+        (
+            "2019-10-27T02:30",
+            "2019-10-27T02:30:00 is shown twice by the clock of Europe/Berlin",
+        ),
+        ("2019-03-31T02:30", "2019-03-31T02:30:00 is skipped by the clock of Europe/Berlin"),
+    ],
+)
+def test_a_time_that_clocks_show_twice_or_skip_is_not_guessed(local: str, said: str, tmp_path: Path) -> None:
+    table = _mended(tmp_path, f"s1,,{local},2019-10-28T12:00,,1,,,")
+    assert not table.sessions
+    assert not table.mended
+    assert table.faults == (f"{tmp_path / 'week.csv'}: row 2, column arrival: {said}: write it with its zone",)
+
+
+def test_a_row_that_occurs_twice_counts_once_and_one_that_contradicts_is_left_out(tmp_path: Path) -> None:
+    table = _mended(tmp_path, ROW, ROW, ROW.replace("12000", "9000"))
+    assert len(table.sessions) == 1
+    assert [(note.row, note.text) for note in table.mended] == [(3, "the same as row 2: counted once")]
+    assert [(note.row, note.text) for note in table.refusals] == [(4, "s1 is also in row 2")]
+    assert table.summary.splitlines() == [
+        "1 row mended: 1 in column session_id",
+        "1 bad row of 2 left out: 1 in column session_id",
+    ]
+
+
+def test_a_vehicle_has_left_when_the_next_one_comes_to_its_place(tmp_path: Path) -> None:
+    later = ROW.replace("s1", "s2").replace("18:00", "20:00")
+    table = _mended(tmp_path, later, ROW, later.replace("s2", "s3"))
+    assert [(s.session_id, s.departure.hour) for s in table.sessions] == [("s1", 18), ("s2", 4)]
+    assert [(note.row, note.column, note.text) for note in table.mended] == [
+        (
+            3,
+            "departure",
+            "2019-06-04T04:00:00+00:00 cut to 2019-06-03T18:00:00+00:00, when the vehicle of row 2 comes to EVSE A1",
+        )
+    ]
+    assert [note.row for note in table.refusals] == [4], "two vehicles that come at one instant leave a choice"
+
+
+@pytest.mark.parametrize("row", [ROW.replace("12000", "-1"), ROW.replace("2019-06-04T06", "2019-06-03T06")])
+def test_what_could_mean_anything_is_left_out_and_not_mended(row: str, tmp_path: Path) -> None:
+    table = _mended(tmp_path, row)
+    assert (len(table.sessions), len(table.refusals), table.mended) == (0, 1, ())

@@ -86,7 +86,7 @@ def test_a_station_without_smart_charging_says_so_and_ignores_the_profile_of_a_s
             refusals.append(refused.value.code)
         await run.at(10)
         body = run.world.stations[station]
-        await body.stop(body.bays[1], reason="Local")
+        await body.transactions.stop(body.bays[1], reason="Local")
         profile = next(v for k, v in setting(station, chargingProfilePurpose="TxProfile").items() if "Profile" in k)
         start = (
             {"connectorId": 1, "idTag": "X"}
@@ -116,7 +116,7 @@ def test_the_profile_of_a_remote_start_limits_its_transaction_or_refuses_it(stat
     async def script(run: Run) -> None:
         await run.at(10)
         body = run.world.stations[station]
-        await body.stop(body.bays[1], reason="Local")
+        await body.transactions.stop(body.bays[1], reason="Local")
         start = (
             {"connectorId": 1, "idTag": "X"}
             if station == "S16"

@@ -1,12 +1,14 @@
 """Simulated stations over real WebSockets: they hold, obey, tell and forget."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from loadmgr.sim.bay import MOST_UNSENT, Bay
 from loadmgr.sim.manners import Rudeness, Spell
-from tests.loadmgr.sim.sim_csms import START, Run, lived, session, small_plan
+from loadmgr.sim.outlet import Outlet
+from tests.loadmgr.sim.sim_csms import START, Run, lived, session, small_plan, small_site
 
 STATIONS = ["S16", "S201"]
 EVSE_OF = {"S16": "A", "S201": "B"}
@@ -221,8 +223,106 @@ def test_a_vehicle_that_plugs_in_offline_starts_by_the_profiles_that_are_held(st
     run = lived(small_plan(session("one", EVSE_OF[station]), minutes=40, spells=((station, spell),)), script)
 
     assert seen == [(0, 7.0), 7.0]
-    assert "Authorize" in run.csms.actions(station)
+    assert "Authorize" not in run.csms.actions(station)  # it was the station that let it start
     assert len(run.world.stations[station].wire.transactions) == 0
+    assert told_wh(run, station) == pytest.approx(delivered_wh(run, station), abs=1.0)
+
+
+def told_wh(run: Run, station: str) -> list[float]:
+    """Return what the station told of each of its transactions: the register at the end less that at the start."""
+    if station == "S16":
+        starts = [p["meterStart"] for p in run.csms.payloads("StartTransaction")]
+        return [p["meterStop"] - start for p, start in zip(run.csms.payloads("StopTransaction"), starts, strict=True)]
+    events = run.csms.payloads("TransactionEvent")
+    ends = [[register(e) for e in events if e["eventType"] == kind] for kind in ("Started", "Ended")]
+    return [end - start for start, end in zip(*ends, strict=True)]
+
+
+def register(event: dict) -> float:
+    return event["meterValue"][0]["sampledValue"][0]["value"]
+
+
+def delivered_wh(run: Run, station: str) -> list[float]:
+    return list(run.world.stations[station].transactions.delivered_wh.values())
+
+
+@pytest.mark.parametrize("station", STATIONS)
+def test_a_stay_without_a_link_is_told_of_afterwards_with_its_energy_and_its_times(station: str):
+    spell = Spell(behaviour=Rudeness.DROPS_LINK, at_s=120.0, for_s=2000.0)
+    run = lived(small_plan(session("one", EVSE_OF[station], stay_min=20.0), minutes=60, spells=((station, spell),)))
+
+    assert delivered_wh(run, station)[0] > 500.0
+    assert told_wh(run, station) == pytest.approx(delivered_wh(run, station), abs=1.0)
+    action = "StartTransaction" if station == "S16" else "TransactionEvent"
+    began = datetime.fromisoformat(run.csms.payloads(action)[0]["timestamp"])
+    assert abs((began - START).total_seconds() - 300.0) < 20.0
+
+
+def instants(run: Run, action: str) -> list[float]:
+    """Return the times that messages of an action carry [minutes after the start]."""
+    stamps = [p.get("timestamp") or p["meterValue"][0]["timestamp"] for p in run.csms.payloads(action)]
+    return [(datetime.fromisoformat(text) - START) / timedelta(minutes=1) for text in stamps]
+
+
+def test_a_whole_stay_without_a_link_is_told_in_order_with_its_own_times_in_1_6():
+    spell = Spell(behaviour=Rudeness.DROPS_LINK, at_s=120.0, for_s=1800.0)
+    run = lived(small_plan(session("one", "A", stay_min=10), minutes=40, spells=(("S16", spell),)))
+
+    assert [pytest.approx(15.0, abs=0.2)] == instants(run, "StopTransaction")
+    sampled = instants(run, "MeterValues")
+    assert sorted(sampled) == sampled
+    assert len(sampled) in (58, 59, 60)
+    assert all(5.0 < minute < 15.0 for minute in sampled)
+    told = [action for action in run.csms.actions("S16") if "Transaction" in action or action == "MeterValues"]
+    assert told == ["StartTransaction", *["MeterValues"] * len(sampled), "StopTransaction"]
+
+
+def test_a_whole_stay_without_a_link_is_told_in_order_and_marked_in_2_x():
+    spell = Spell(behaviour=Rudeness.DROPS_LINK, at_s=120.0, for_s=1800.0)
+    run = lived(small_plan(session("one", "B", stay_min=10), minutes=40, spells=(("S201", spell),)))
+
+    events = run.csms.payloads("TransactionEvent")
+    measured = [event for event in events if event["triggerReason"] == "MeterValuePeriodic"]
+    assert len(measured) in (58, 59, 60)
+    assert all(event.get("offline") for event in (events[0], *measured, events[-1]))
+    assert list(range(len(events))) == [event["seqNo"] for event in events]
+    assert 1 == len({event["transactionInfo"]["transactionId"] for event in events})
+    times = [event["timestamp"] for event in measured]
+    assert sorted(times) == times
+
+
+@pytest.mark.parametrize("station", STATIONS)
+def test_what_is_measured_while_the_link_is_down_is_told_when_it_is_back(station: str):
+    spell = Spell(behaviour=Rudeness.DROPS_LINK, at_s=660.0, for_s=600.0)
+    run = lived(small_plan(session("one", EVSE_OF[station], stay_min=30), minutes=40, spells=((station, spell),)))
+
+    action = "MeterValues" if station == "S16" else "TransactionEvent"
+    minutes = [minute for minute in instants(run, action) if 11.0 <= minute < 21.0]
+    assert len(minutes) in (59, 60, 61)
+    assert sorted(minutes) == minutes
+
+
+def test_what_waits_for_a_link_is_bounded_and_keeps_its_ends():
+    bay = Bay(Outlet(small_site().evses[0], voltage_v=230.0), watcher=None)
+    for minute in range(4 * MOST_UNSENT):
+        bay.keep((), at=START + timedelta(minutes=minute))
+
+    minutes = [(at - START) / timedelta(minutes=1) for at, _ in bay.unsent]
+    assert MOST_UNSENT // 2 <= len(minutes) <= MOST_UNSENT
+    assert (0.0, 4.0 * MOST_UNSENT - 1.0) == (minutes[0], minutes[-1])
+
+
+@pytest.mark.parametrize("station", STATIONS)
+def test_what_a_power_loss_ended_is_told_of_after_the_boot(station: str):
+    spell = Spell(behaviour=Rudeness.REBOOTS, at_s=900.0, for_s=60.0)
+    run = lived(small_plan(session("one", EVSE_OF[station], stay_min=30.0), minutes=50, spells=((station, spell),)))
+
+    delivered = delivered_wh(run, station)
+    assert 2 == len(delivered)
+    assert min(delivered) > 100.0
+    assert told_wh(run, station) == pytest.approx(delivered, abs=1.0)
+    told = str(run.csms.payloads("StopTransaction" if station == "S16" else "TransactionEvent"))
+    assert "PowerLoss" in told
 
 
 @pytest.mark.parametrize("station", STATIONS)

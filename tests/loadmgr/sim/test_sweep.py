@@ -75,3 +75,12 @@ def test_a_results_file_never_answers_for_a_site_that_has_changed(tmp_path: Path
 def test_a_study_that_makes_no_sense_is_refused_before_anything_runs(options: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
         site_study("garage", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("strategy", ["least_laxity", "program", "optimum"])
+def test_a_day_on_which_nobody_came_is_a_case_like_any_other(strategy: str) -> None:
+    study = site_study(
+        "garage", strategies=[strategy], sessions=["draw:apartment"], start=date(2026, 3, 2), days=1, seeds=[89]
+    )
+    (row,) = run_study(study, workers=1).to_dict("records")
+    assert (0, 0.0, 0.0) == (row["sessions"], row["energy_delivered_wh"], row["cost"])

@@ -17,7 +17,7 @@ from loadmgr.errors import JournalError
 from loadmgr.model.ids import StationId
 from loadmgr.model.profile import ChargingProfile, ChargingSchedule, SchedulePeriod
 from loadmgr.model.series import StepFunction
-from loadmgr.model.session import EnergyNeed, VehicleLimits
+from loadmgr.model.session import DischargeTerms, EnergyNeed, VehicleLimits
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Site
 from loadmgr.site_file import find_site, load_site
@@ -34,6 +34,12 @@ INSTANTS = st.datetimes(
 )
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=64)
 AMOUNTS = st.floats(min_value=0.0, max_value=1e6)
+TERMS: dict[str, st.SearchStrategy[Any]] = {
+    "min_state_of_charge_ratio": st.none(),
+    "capacity_wh": st.none(),
+    "efficiency_ratio": st.floats(0.1, 1.0),
+    "price_per_kwh": AMOUNTS,
+}
 
 
 @st.composite
@@ -74,6 +80,9 @@ st.register_type_strategy(datetime, INSTANTS)
 st.register_type_strategy(float, NUMBERS)
 st.register_type_strategy(StepFunction, step_functions())
 st.register_type_strategy(EnergyNeed, needs())
+st.register_type_strategy(
+    DischargeTerms, st.builds(DischargeTerms, max_a=st.floats(0.0, 1e4), room_wh=st.floats(0.0, 1e9), **TERMS)
+)
 st.register_type_strategy(VehicleLimits, st.builds(VehicleLimits, min_a=st.none() | AMOUNTS, max_a=st.none()))
 
 

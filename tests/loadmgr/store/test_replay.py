@@ -79,7 +79,8 @@ def test_a_changed_entry_is_found_and_the_command_line_says_so(tmp_path: Path) -
     assert (False, 1) == (document["identical"], len(document["differences"]))
 
 
-def test_a_part_of_a_journal_is_played_from_the_snapshot_before() -> None:
+def test_a_part_of_a_journal_is_played_from_the_snapshot_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadmgr.store.journal.SNAPSHOT_S", 300)
     book = InMemory()
     busy_world(small_site(evses=3), book)
     found = replay(book, since=START + timedelta(seconds=450), until=START + timedelta(seconds=550))

@@ -100,7 +100,12 @@ def test_the_page_shows_load_sessions_and_reasons_and_follows_them(browser: Any,
     assert page.text_content("#light") != "waiting for the site …"
     page.locator("#sessions tbody button").first.click()
     assert re.search(r"\d A|paused|waits", page.text_content("#why-body") or "")
+    assert "What would help" in (page.text_content("#why-body") or "")
     page.wait_for_selector("#chart canvas")
+    page.locator("#heat").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert re.search(r"\w+, \d\d:\d\d: [\d.]+ A", page.text_content("#heat-said") or "")
     assert [] == said
 
 
@@ -115,11 +120,17 @@ def test_an_order_is_confirmed_first_and_then_obeyed(browser: Any, address: str)
     page.click("#ask button[value=no]")
     assert "" == page.text_content("#order-said")
 
+    page.click("button[data-order=limit]")
+    page.click("#ask-yes")
+    assert page.locator("#ask").is_visible()  # nothing written is not 0 A
+    page.click("#ask button[value=no]")
+    assert "" == page.text_content("#order-said")
+
     page.click("button[data-order=pause]")
     page.fill("#hours", "24")
     page.click("#ask-yes")
     expect(page.locator("#order-said")).to_have_text(re.compile("^Done"), timeout=30_000)
-    expect(page.locator("#why-body")).to_contain_text("paused by", timeout=30_000)
+    expect(page.locator("#why-body")).to_contain_text("Paused by", timeout=30_000)
 
 
 @needs_browser

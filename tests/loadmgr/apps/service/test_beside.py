@@ -5,10 +5,10 @@ import json
 
 import httpx2
 
+from loadmgr.apps.process.serving import stop
+from loadmgr.apps.process.site import SiteProcess
 from loadmgr.apps.service.beside import beside
 from loadmgr.apps.service.running import Listening
-from loadmgr.apps.serving import stop
-from loadmgr.apps.site import SiteProcess
 from ocpp_link.transport import SystemClock
 from tests.loadmgr.apps.service.asking import garage
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import logging
+import re
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -62,7 +64,7 @@ class Csms:
         await self.post("ocpp", {"messages": messages})
 
     async def start(self, station, number):
-        payload = {"connectorId": 1, "idTag": "tag", "meterStart": 0, "timestamp": "2026-03-01T18:00:00Z"}
+        payload = {"connectorId": 1, "idTag": "04A1B2C3SECRET", "meterStart": 0, "timestamp": "2026-03-01T18:00:00Z"}
         message = {"station": station, "ocpp_version": "1.6", "action": "StartTransaction", "payload": payload}
         await self.post("ocpp", {"messages": [{**message, "transaction_id": number}]})
 
@@ -149,7 +151,9 @@ def test_facts_wishes_limits_and_orders_reach_the_controller():
             session = {"evse": "E1", "transaction_id": 7}
             await csms.post("transactions", {"started": [session]})
             put = "/v1/sites/small"
-            wish = {"departure": "2030-01-01T00:00:00Z", "wanted_wh": 9000}
+            wish = {"departure": "2030-01-01T00:00:00Z", "wanted_wh": 9000, "must_wh": 4000} | {
+                "must_by": "2029-12-31T12:00:00Z"
+            }
             statuses = [
                 (await client.put(f"{put}/evses/E1/wish", json=wish)).status_code,
                 (await client.put(f"{put}/limits/main/dso", json={"limit_a": 12.0})).status_code,
@@ -250,3 +254,68 @@ def test_metrics_and_readiness_tell_of_the_site_to_those_who_may_see_it():
     assert good["checks"]["sites"].startswith("ok: 1 controlled here")
     assert 503 == bad.status_code
     assert bad.json()["checks"]["sites"].startswith("failed: 1 of 1")
+
+
+def test_a_site_of_others_is_to_every_request_as_one_that_does_not_exist():
+    """Every path that names a site, with a token for another one: the answers differ in nothing but the name."""
+
+    async def play():
+        async with under_control(Role.ADMIN) as (client, _):
+            app = client._transport.app
+            theirs = token(app.state.service, Role.ADMIN, ["elsewhere"])
+            paths = {path: list(methods) for path, methods in app.openapi()["paths"].items() if "{site}" in path}
+            paths |= {"/v1/sites/{site}/page": ["get"], "/v1/sites/{site}/page/events": ["get"]}
+            found = {}
+            for where, method in [(path, method) for path, methods in paths.items() for method in methods]:
+                path = re.sub(r"\{(?!site)\w+\}", "E1", where)
+                answers = [
+                    await client.request(method, path.replace("{site}", name), headers=theirs, json={})
+                    for name in ("small", "nowhere")
+                ]
+                found[method, where] = [
+                    (a.status_code, a.text.replace("small", "nowhere").replace(a.headers["x-request-id"], ""))
+                    for a in answers
+                ]
+            return found
+
+    found = asyncio.run(play())
+    assert len(found) > 20
+    assert {} == {where: answers for where, answers in found.items() if answers[0] != answers[1]}
+    assert {404, 422} >= {status for answers in found.values() for status, _ in answers}  # 422: no `circuit` in a query
+
+
+def test_a_drivers_token_and_the_callers_are_not_in_the_log(caplog):
+    async def play():
+        async with under_control() as (client, hosted):
+            csms = Csms(client)
+            await csms.boot("E1")
+            await csms.poll(lambda state: state.get("evses", [{}])[0].get("standing") == "obeying")
+            await csms.start("E1", 41)
+            await csms.poll(lambda _: csms.limits.get(("E1", "TxProfile"), 0.0) > 0.0)
+            return client.headers["authorization"], hosted.process.controller.view().evses[0].session.id_token
+
+    with caplog.at_level(logging.DEBUG):
+        authorization, id_token = asyncio.run(play())
+    ours = "\n".join(
+        f"{r.getMessage()} {vars(r)}" for r in caplog.records if r.name.startswith(("loadmgr", "ocpp_link"))
+    )
+    assert "SetProfile" in ours
+    assert "04A1B2C3SECRET" == id_token
+    for secret in ("04A1B2C3SECRET", authorization.split("_")[2]):
+        assert secret not in ours
+
+
+def test_a_display_that_fails_does_not_stop_the_control(caplog):
+    def broken(_):
+        raise KeyError("what is shown")
+
+    async def play():
+        async with under_control() as (client, hosted):
+            hosted.process.on_decision.insert(0, broken)
+            csms = Csms(client)
+            await csms.boot("E1", "E2")
+            await csms.poll(ready)
+            return hosted.running
+
+    assert asyncio.run(play())
+    assert "a display of decisions failed" in caplog.text

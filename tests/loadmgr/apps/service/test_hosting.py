@@ -1,14 +1,15 @@
 """Sites under control in one worker, with a journal in a file beside the service's database."""
 
 import asyncio
+import json
 
 import httpx2
 
+from loadmgr.apps.process.serving import stop
 from loadmgr.apps.service.app import create_app
 from loadmgr.apps.service.hosting import Hosting
 from loadmgr.apps.service.tokens import Role
-from loadmgr.apps.serving import stop
-from loadmgr.site_file import check_values
+from loadmgr.site_file import check_values, load_site
 from ocpp_link.transport import SystemClock
 from tests.loadmgr.apps.service.asking import SMALL, a_service, token
 from tests.loadmgr.apps.service.test_hosted import Csms, ready
@@ -47,3 +48,24 @@ def test_a_lone_worker_keeps_its_sites_until_it_ends_and_goes_on_from_its_journa
     limits, listed = asyncio.run(one_life(first=False))
     assert [12.0] * 3 == limits
     assert ["dso"] == [e["body"]["source"] for e in listed]
+
+
+def test_limits_that_a_site_file_names_hold_where_its_site_is_hosted(tmp_path):
+    (tmp_path / "limits.json").write_text('{"limit_a": 12}')
+    (tmp_path / "small.yaml").write_text(
+        json.dumps({**SMALL, "external_limits": [{"id": "dso", "file": "limits.json"}]})
+    )
+    sites = {"small": load_site(tmp_path / "small.yaml")}
+
+    async def play():
+        service = a_service(to_control=sites)
+        running = asyncio.create_task(Hosting(service, sites, clock=SystemClock(), state_folder=tmp_path).run())
+        async with asyncio.timeout(20):
+            while "small" not in service.hosted or not service.hosted["small"].process.controller.outside:  # noqa: ASYNC110 - a thread reads the file
+                await asyncio.sleep(0.02)
+        found = service.hosted["small"].process.controller.outside
+        await stop(running)
+        service.close()
+        return found
+
+    assert (("main", "dso"),) == asyncio.run(play())

@@ -133,6 +133,7 @@ def test_a_dry_run_leaves_its_key_free(client):
         ({"sessions": [{"evse": "E9", "transaction_id": 1}]}, "sessions[0].evse"),
         ({"sessions": [{"evse": "E1", "transaction_id": "x"}]}, "sessions[0].transaction_id"),
         ({"sessions": [{"evse": "E1", "transaction_id": 1, "must_wh": 5}]}, "sessions[0].wanted_wh"),
+        ({"sessions": [{"evse": "E1", "transaction_id": 1, "must_by": "2026-01-01T12:00Z"}]}, "sessions[0].wanted_wh"),
         ({"sessions": [{**CAR, "started": "2027-01-01T00:00:00Z"}]}, "sessions[0].started"),
         ({"sessions": [{**CAR, "departure": "2026-03-02T06:00:00"}]}, "sessions[0].departure"),
         ({"evse_readings": [{"evse": "E1"}]}, "evse_readings[0]"),

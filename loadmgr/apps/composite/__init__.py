@@ -1,0 +1,1 @@
+"""``loadmgr composite``: profiles stacked and explained."""

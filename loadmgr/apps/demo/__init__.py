@@ -1,0 +1,1 @@
+"""``loadmgr demo``."""

@@ -1,0 +1,1 @@
+"""Trying real stations out in the field."""

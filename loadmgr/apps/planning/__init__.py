@@ -1,0 +1,1 @@
+"""``loadmgr plan``: a day planned and shown."""

@@ -1,0 +1,1 @@
+"""``loadmgr run``: the process that controls a site."""

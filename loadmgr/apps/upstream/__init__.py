@@ -1,0 +1,1 @@
+"""Between stations and an existing CSMS."""

@@ -1,0 +1,1 @@
+"""What others decide: limits from outside, what people order, and what stands between us and a station."""

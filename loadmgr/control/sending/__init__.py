@@ -1,0 +1,1 @@
+"""What is sent: profiles, the order of changes, budgets of writes, and what the answers prove."""

@@ -1,0 +1,115 @@
+"""What is said of sessions for their drivers."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from loadmgr.apps.process import drivers
+from loadmgr.apps.process.drivers import DriverBook
+from loadmgr.apps.process.site import SiteProcess
+from loadmgr.control.decision import SessionView
+from loadmgr.control.observation import SessionDeclared, StationConnected, TransactionStarted
+from loadmgr.model.ids import StationId, TransactionId
+from loadmgr.model.profile import OcppVersion
+from loadmgr.site_file import SiteFile, load_site
+from ocpp_link.transport import SystemClock
+from tests.loadmgr.test_site_file_outside import SITE, written
+
+NOW = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+CALENDAR = "id_token,departure,energy_requested_wh\n"
+DRIVERS = """\
+drivers:
+  calendar: departures.csv
+  rules: [{id_tokens: ["FLEET-*"], leaves: "07:00", energy: 20kWh}]
+"""
+
+
+def site_with(folder: Path, *rows: str) -> SiteFile:
+    (folder / "departures.csv").write_text(CALENDAR + "".join(f"{row}\n" for row in rows))
+    return load_site(written(folder, SITE + DRIVERS))
+
+
+def start(token: str | None, *, at: datetime = NOW, live: bool = True, number: int = 1) -> TransactionStarted:
+    return TransactionStarted(
+        at=at, station=StationId("A"), number=number, transaction=TransactionId("1"), id_token=token, live=live
+    )
+
+
+def test_a_rule_speaks_once_for_a_driver_of_its_tokens(tmp_path: Path) -> None:
+    book = DriverBook(site_with(tmp_path))
+
+    (said,) = book.said_of(start("fleet-3"))
+
+    assert said.need is not None
+    assert (said.source, said.departure) == ("rule", datetime(2026, 3, 3, 6, 0, tzinfo=UTC))
+    assert said.need.wanted_wh == 20_000.0
+    assert [] == book.said_of(start("fleet-3"))
+
+
+@pytest.mark.parametrize(
+    "seen", [start("OTHER"), start(None), start("FLEET-3", live=False), start("FLEET-3", number=7)]
+)
+def test_nothing_is_said_of_others_of_history_and_of_unknown_evses(seen: TransactionStarted, tmp_path: Path) -> None:
+    assert [] == DriverBook(site_with(tmp_path)).said_of(seen)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it did not come to pass in 20 s")
+
+
+def session(process: SiteProcess) -> SessionView | None:
+    return process.controller.view().evses[0].session
+
+
+async def session_of(process: SiteProcess, source: str) -> SessionView:
+    """Wait until the session of the first EVSE was declared by a source."""
+    await until(lambda: (now := session(process)) is not None and now.source == source)
+    found = session(process)
+    assert found is not None
+    return found
+
+
+def test_a_running_site_goes_by_its_calendar_under_pseudonyms_and_reads_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(drivers, "LOOK_S", 0.05)
+
+    asyncio.run(asyncio.wait_for(by_its_calendar(tmp_path, caplog), timeout=60))
+
+    assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
+
+
+async def by_its_calendar(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = SystemClock()
+    now = clock.now()
+    first, later = now + timedelta(hours=5), now + timedelta(hours=7)
+    site_file = site_with(tmp_path, f"fleet-3,{first.isoformat()},9000")
+    process = SiteProcess(site_file, clock=clock, pseudonym=lambda token: f"~{token.casefold()}")
+    running = asyncio.create_task(process.run())
+    await asyncio.sleep(0.1)
+
+    process.observe(StationConnected(at=now, station=StationId("A"), version=OcppVersion.V16), source="A")
+    process.observe(start("FLEET-3", at=clock.now()), source="A")
+    found = await session_of(process, "calendar")
+    assert (found.id_token, found.departure, found.wanted_wh) == ("~fleet-3", first, 9000.0)
+
+    site_with(tmp_path, "fleet-3,tomorrow,9000")
+    await until(lambda: "row 2, column departure: 'tomorrow' is not a time" in caplog.text)
+    site_with(tmp_path, f"fleet-3,{later.isoformat()},9500")
+    await until(lambda: (seen := session(process)) is not None and seen.departure == later)
+    process.observe(
+        SessionDeclared(at=clock.now(), evse=found.evse, departure=now + timedelta(hours=2), source="driver")
+    )
+    found = await session_of(process, "driver")
+    assert (found.departure, found.wanted_wh) == (now + timedelta(hours=2), 9500.0)
+
+    process.drain()
+    await running

@@ -1,0 +1,41 @@
+"""The status on a terminal: what feeds back, and what batteries are told."""
+
+import io
+import json
+
+from rich.console import Console
+
+from loadmgr.apps.process.status import view_status
+from loadmgr.apps.process.status_text import show_status
+from loadmgr.control.decision import SiteView
+from ocpp_link.profile_book import ProfileBook
+from tests.loadmgr.control import test_battery, test_discharge
+
+
+def shown(view: SiteView) -> str:
+    """Return the status as a person sees it, with its values as they come over the socket."""
+    status = {
+        "site": {"name": "yard", "time_zone": "UTC", "currency": "EUR"},
+        "controller": {"since": view.at.isoformat(), "remembers_until": None, "connected": 2},
+        "messages": {"in": 0, "out": 0},
+        "csms": None,
+        **view_status(view, ProfileBook()),
+    }
+    console = Console(file=io.StringIO(), width=220)
+    with console.capture() as captured:
+        show_status(json.loads(json.dumps(status)), console)
+    return captured.get()
+
+
+def test_a_vehicle_that_feeds_back_is_shown_below_zero() -> None:
+    text = shown(test_discharge.a_world().run(900).controller.view())
+    row = next(line for line in text.splitlines() if "feeds back 12 A" in line)
+    assert row.count("-12 A") == 2
+
+
+def test_a_battery_is_shown_with_what_it_is_told_and_does() -> None:
+    world = test_battery.a_world(cheap_first=False).run(600)
+    (battery,) = world.controller.view().batteries
+    row = next(line for line in shown(world.controller.view()).splitlines() if "discharges by the plan" in line)
+    assert f"{battery.setpoint_w} W" in row
+    assert "%" in row
