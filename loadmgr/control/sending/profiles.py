@@ -365,10 +365,10 @@ def lease_end(profile: ChargingProfile, started: datetime) -> datetime | None:
 
 
 def is_lease(record: EvseRecord, profile: ChargingProfile) -> bool:
-    """Return whether a profile that an EVSE holds is a lease."""
+    """Return whether a profile that an EVSE holds is a lease; one that its station ignores is none to be renewed."""
     if profile.purpose is ProfilePurpose.CHARGE_POINT_MAX:
         return profile.profile_id == MAXIMUM_ID + record.evse.number
-    return profile.purpose is ProfilePurpose.TX
+    return profile.purpose is ProfilePurpose.TX and profile.purpose not in record.holding.ignored
 
 
 def _schedule(

@@ -103,6 +103,22 @@ def test_the_form_that_a_station_follows_is_found_kept_and_used(deafness, form):
     assert fake.draw_a()[0] > 0.0
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_lease_that_its_station_ignores_is_neither_renewed_nor_sent_again(lost):
+    world = charging(limit_a=45.0, fallback_a=20.0, ignores=frozenset({ProfilePurpose.TX}))
+    world.run(600)
+    held = record(world).holding
+    assert (ProfilePurpose.TX,) == held.ignored
+    if lost:
+        (lease,) = [i for i in held.certain.values() if i.profile.purpose is ProfilePurpose.TX]
+        held.sent(1, lease)
+    before = len(world.commands)
+    world.run(1500)
+
+    sent = [c for _, c in world.commands[before:] if isinstance(c, SetProfile) and c.station == "S1"]
+    assert 3 >= len(sent)
+
+
 def test_a_limit_that_stays_is_taken_back_when_the_session_ends():
     world = charging(ignores=frozenset({ProfilePurpose.TX, ProfilePurpose.TX_DEFAULT}))
     fake = world.station("E1")
