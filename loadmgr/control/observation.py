@@ -55,11 +55,18 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationConnected:
-    """A station's link is up."""
+    """A station's link is up.
+
+    Parameters
+    ----------
+    stood : bool
+        The link was up all the while: the controller begins anew, and nothing that the station says has waited.
+    """
 
     at: datetime
     station: StationId
     version: OcppVersion
+    stood: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))

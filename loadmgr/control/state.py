@@ -234,6 +234,8 @@ class StationRecord:
     ----------
     seen : bool
         Whether it was ever connected to this controller.
+    stood : bool
+        Whether its link was up before ``connected_at`` already: see ``StationConnected``.
     heard_at : datetime, optional
         When it last said something: nothing is sent to a fresh connection before that, or a few seconds.
     capabilities_asked, maximum_asked : bool
@@ -273,6 +275,7 @@ class StationRecord:
     version: OcppVersion | None = None
     connected: bool = False
     seen: bool = False
+    stood: bool = False
     connected_at: datetime | None = None
     disconnected_at: datetime | None = None
     heard_at: datetime | None = None

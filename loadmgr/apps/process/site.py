@@ -198,11 +198,13 @@ class SiteProcess:
             return
         self.attach(station)
 
-    def attach(self, link: StationLink) -> None:
-        """Take note of a way to a station of the site."""
+    def attach(self, link: StationLink, *, stood: bool = False) -> None:
+        """Take note of a way to a station of the site; ``stood`` where it was there all the while."""
         self._links[link.id] = link
         self.observe(
-            StationConnected(at=self._clock.now(), station=StationId(link.id), version=OcppVersion(link.version)),
+            StationConnected(
+                at=self._clock.now(), station=StationId(link.id), version=OcppVersion(link.version), stood=stood
+            ),
             source=link.id,
         )
         self._known.connected(link.id)
@@ -347,7 +349,7 @@ class SiteProcess:
         for fact in slept(self.controller, now):
             self.observe(fact)
         for link in self._links.values():
-            self.attach(link)
+            self.attach(link, stood=True)
 
     def _begin_again(self, how: Start, *, knows_all: bool) -> None:
         started = Started(

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import assert_never
 
 from loadmgr.control.alarm import Severity
+from loadmgr.control.feedback.clock_estimate import ClockEstimate
 from loadmgr.control.feedback.declared import declare, from_vehicle
 from loadmgr.control.feedback.late import begin_late, end_late, read_late
 from loadmgr.control.feedback.readings import fold_evse_reading, fold_measured
@@ -189,6 +190,9 @@ def _fold_station(
             record.connected, record.seen = True, True
             record.version = seen.version
             record.connected_at, record.heard_at, record.retry_at = seen.at, None, None
+            record.stood = seen.stood
+            if seen.stood:
+                record.clock = ClockEstimate()  # it was our clock that moved, or may be: what was learnt by it is void
             record.capabilities_asked, record.foreign_request = record.capabilities is not None, None
             state.alarms.clear("offline", seen.station, at=seen.at)
         case StationDisconnected():

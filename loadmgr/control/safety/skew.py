@@ -33,9 +33,9 @@ def is_history(state: SiteState, station: StationRecord, stamp: datetime, *, at:
     """Return whether a reading was taken before the station connected, and waited: it says nothing of what flows now.
 
     OCPP 1.6 has no mark for that. A clock that was never estimated may just be slow, so it is doubted only for as long
-    as what waited takes to arrive.
+    as what waited takes to arrive. Over a link that stood nothing has waited.
     """
-    if station.connected_at is None:
+    if station.connected_at is None or station.stood:
         return False
     fresh = at < station.connected_at + timedelta(seconds=CONNECTED_S)
     off_s = skew_s(state, station.station.id)
@@ -44,7 +44,9 @@ def is_history(state: SiteState, station: StationRecord, stamp: datetime, *, at:
 
 def fold_stamp(state: SiteState, station: StationRecord, stamp: datetime, *, at: datetime) -> None:
     """Take in what a station wrote on a live reading; a clock that is further off than allowed for raises an alarm."""
-    if station.connected_at is None or at < station.connected_at + timedelta(seconds=CONNECTED_S):
+    if station.connected_at is None:
+        return
+    if not station.stood and at < station.connected_at + timedelta(seconds=CONNECTED_S):
         return
     name = station.station.id
     before_s = skew_s(state, name)

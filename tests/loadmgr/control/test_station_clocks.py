@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadmgr.control.feedback.clock_estimate import ClockEstimate
-from loadmgr.control.observation import EvseReading
+from loadmgr.control.observation import EvseReading, StationConnected
 from loadmgr.control.safety.skew import skew_s
 from loadmgr.model.ids import StationId
 from tests.control_world import START, Vehicle, World, small_site
@@ -146,3 +146,33 @@ def test_what_was_measured_before_the_connection_is_history(taken_s, after_s, wa
 
     view = next(v for v in world.controller.view().evses if v.evse == "E1")
     assert counts == ((7.7, 7.7, 7.7) == view.measured_a)
+
+
+@pytest.mark.parametrize("stood", [True, False])
+def test_over_a_link_that_stood_while_our_clock_was_set_nothing_is_history(stood):
+    world = Stamping(small_site(evses=1, clock_skew_s=60.0))
+    fake = world.station("E1")
+    world.connect()
+    world.run(20)
+    transaction = world.plug("E1")
+    world.run(600)
+    world.reading_s = 10_000
+    world.tell(StationConnected(at=world.now, station=fake.evse.station, version=fake.version, stood=stood))
+    before = world.now - timedelta(seconds=1060)  # by our clock as it is now
+    for after_s in range(1, 8):
+        world.run(1)
+        world.tell(
+            EvseReading(
+                at=world.now,
+                station=fake.evse.station,
+                number=1,
+                transaction=transaction,
+                currents_a=(7.7, 7.7, 7.7),
+                measured_at=before + timedelta(seconds=after_s),
+            )
+        )
+    world.run(1)
+
+    (station,) = world.controller.view().stations
+    assert stood == ((7.7, 7.7, 7.7) == world.controller.view().evses[0].measured_a)
+    assert stood == (station.clock_offset_s is not None and station.clock_offset_s < -1000.0)
