@@ -13,6 +13,10 @@ UNSEEN_S = 60
 """Stations have so long to connect after the start before it is an alarm [s]."""
 
 
+PATIENCE_RATIO = 0.2
+"""A circuit is beyond relief by others after this share of the reaction time; the rest is for what is done about it."""
+
+
 def alarm_unseen(state: SiteState, now: datetime) -> None:
     """Say which stations were never connected: each takes its installed maximum from all others."""
     state.started = state.started or now
@@ -86,13 +90,14 @@ def alarm_overfull(
 
 
 def is_helpless(state: SiteState, book: LoadBook, evse: EvseId, now: datetime) -> bool:
-    """Return whether a circuit of an EVSE is beyond its limit for longer than the reaction time, whatever others do.
+    """Return whether a circuit of an EVSE is beyond its limit for longer than others need to go down.
 
     Only what may flow now counts: leases that would run out one day are renewed.
     """
+    patience_s = PATIENCE_RATIO * state.site.timing.reaction_time_s
     for row in book.rows_of(evse):
         since = state.helpless_since.get(book.rows.name(row))
-        lasting = since is not None and (now - since).total_seconds() >= state.site.timing.reaction_time_s
+        lasting = since is not None and (now - since).total_seconds() >= patience_s
         if lasting and book.load[row, 0] > book.rows.limit[row] + CURRENT_TOLERANCE_A:
             return True
     return False

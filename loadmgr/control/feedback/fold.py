@@ -187,13 +187,7 @@ def _fold_station(
         return
     match seen:
         case StationConnected():
-            record.connected, record.seen = True, True
-            record.version = seen.version
-            record.connected_at, record.heard_at, record.retry_at = seen.at, None, None
-            record.stood = seen.stood
-            if seen.stood:
-                record.clock = ClockEstimate()  # it was our clock that moved, or may be: what was learnt by it is void
-            record.capabilities_asked, record.foreign_request = record.capabilities is not None, None
+            _connected(record, seen)
             state.alarms.clear("offline", seen.station, at=seen.at)
         case StationDisconnected():
             if record.connected:
@@ -214,6 +208,15 @@ def _fold_station(
             record.traits = seen
             take_known_form(state, record)
     state.triggers.append(f"station {seen.station} {_WHAT[type(seen)]}")
+
+
+def _connected(record: StationRecord, seen: StationConnected) -> None:
+    record.connected, record.seen, record.stood = True, True, seen.stood
+    record.version = seen.version
+    record.connected_at, record.heard_at, record.retry_at = seen.at, None, None
+    if seen.stood:
+        record.clock = ClockEstimate()  # it was our clock that moved: what was learnt by the old time is void
+    record.capabilities_asked, record.foreign_request = record.capabilities is not None, None
 
 
 _WHAT: dict[type, str] = {

@@ -6,7 +6,8 @@ Rules
    on the ladder makes room for anybody, and so nothing on it is urgent for the others.
 2. A rung is left only when a reading after it still shows the excess, or the station refused it. The form that worked
    is kept for the session, because the station would ignore the usual one again.
-3. Where the circuit cannot hold the installed maximum although everybody else is down, forms are skipped: pause, stop.
+3. Where the circuit cannot hold the installed maximum although everybody else is down, forms are skipped: pause, stop;
+   the first reading that shows a pause to be ignored ends it, so that all is done within the reaction time.
 4. A pause is no proof: 0 A may be all that it knows. After a quiet while it is tried with the minimum again.
 5. A driver loses the session with the last rung, so where the circuits hold all that the EVSE can draw it has to go on
    for a while before.
@@ -116,14 +117,16 @@ def _rung_due(
         return _hardest_first(ladder) if hurry else ladder[0]
     if on.refused:
         return _next(ladder, on.rung)
-    if now < on.at + timedelta(seconds=_wait_s(on, settings)):
-        return None
-    if not _still_exceeds(state, record, on):
-        return _renewal(state, record, on, hurry=hurry, settings=settings, now=now)
-    if on.rung is Rung.RESEND and on.tries < RESENDS and not hurry:
-        return Rung.RESEND
-    if hurry and on.rung not in (Rung.PAUSE, Rung.STOP):
+    if hurry and on.rung not in (Rung.PAUSE, Rung.STOP) and not _has_left(record):
         return _hardest_first(ladder)
+    ignored = _still_exceeds(state, record, on)
+    in_vain = hurry and ignored and on.rung is not Rung.STOP
+    if not in_vain and now < on.at + timedelta(seconds=_wait_s(on, settings)):
+        return None
+    if not ignored:
+        return _renewal(state, record, on, hurry=hurry, settings=settings, now=now)
+    if on.rung is Rung.RESEND and on.tries < RESENDS:
+        return Rung.RESEND
     following = _next(ladder, on.rung)
     if following is Rung.STOP and not hurry and not _had_its_chance(record, settings, now):
         return None
@@ -143,9 +146,15 @@ def _next(ladder: tuple[Rung, ...], rung: Rung) -> Rung:
     return ladder[min(ladder.index(rung) + 1, len(ladder) - 1)]
 
 
-def _still_exceeds(state: SiteState, record: EvseRecord, on: Escalation) -> bool:
+def _has_left(record: EvseRecord) -> bool:
+    """Return whether the latest reading of an EVSE that disobeys shows no excess."""
     excess, left = record.obedience.excess_at, record.obedience.left_at
-    if excess is None or (left is not None and left > excess):
+    return excess is None or (left is not None and left > excess)
+
+
+def _still_exceeds(state: SiteState, record: EvseRecord, on: Escalation) -> bool:
+    excess = record.obedience.excess_at
+    if excess is None or _has_left(record):
         return False
     return excess > on.at + timedelta(seconds=state.site.timing.settle_s)
 
