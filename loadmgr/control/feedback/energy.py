@@ -6,7 +6,8 @@ Rules
 2. A difference is believed up to what the EVSE could have delivered meanwhile; the rest is left out and reported.
 3. A register that is lower by more than half started anew, if its new value is credible as energy since then. One
    that is lower by less is late data, which changes nothing: the next value brings the energy anyway. If it stays
-   lower and rises from there, it did start anew, and counts from where that was seen.
+   lower and rises from there, it did start anew, and counts from where that was seen. A lower value that was measured
+   before the last one is late data, however low it is: what waited without a link comes in between live values.
 4. Without a register, power over time is the energy.
 """
 
@@ -86,6 +87,8 @@ def with_value(
 
     Since then the register may have grown, so the ledger moves on to when the value was measured, and no further.
     """
+    if measured_at is not None and measured_at < ledger.at and register_wh < (ledger.register_wh or 0.0):
+        return ledger
     found = with_register(ledger, register_wh, at=at, max_w=max_w)
     return replace(found, at=max(ledger.at, min(measured_at or ledger.at, at)))
 

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadmgr.control.alarm import AlarmBook, Severity
 from loadmgr.control.feedback.building import Bounds, BuildingEstimate, after_reading, load_now_a
-from loadmgr.control.feedback.energy import Ledger, with_power, with_register
+from loadmgr.control.feedback.energy import Ledger, with_power, with_register, with_value
 from loadmgr.control.feedback.obedience import Obedience, judge
 from loadmgr.control.settings import ControlSettings
 
@@ -35,6 +37,30 @@ def test_energy_comes_from_differences_of_a_register(registers, delivered_wh):
         ledger = with_register(ledger, float(value), at=after(3600.0 * index), max_w=22_000.0)
 
     assert pytest.approx(delivered_wh) == ledger.delivered_wh
+
+
+@given(
+    st.lists(st.integers(min_value=1, max_value=300), min_size=1, max_size=12).flatmap(
+        lambda gains: st.tuples(st.just(gains), st.permutations(range(len(gains))))
+    )
+)
+def test_the_order_in_which_values_of_one_register_arrive_changes_nothing(drawn):
+    gains, order = drawn
+    values = [1000.0 + sum(gains[: n + 1]) for n in range(len(gains))]
+    ledger = Ledger(at=T0, register_wh=1000.0)
+    for place, n in enumerate(order):
+        arrives = after(60.0 * (len(gains) + place))
+        ledger = with_value(ledger, values[n], measured_at=after(60.0 * (n + 1)), at=arrives, max_w=22_000.0)
+
+    assert (pytest.approx(float(sum(gains))), 0) == (ledger.delivered_wh, ledger.resets)
+
+
+def test_a_register_that_starts_anew_among_values_that_waited_counts_from_there():
+    ledger = Ledger(at=T0, register_wh=1000.0)
+    for n, value in enumerate((1400.0, 1800.0, 100.0, 500.0)):
+        ledger = with_value(ledger, value, measured_at=after(60.0 * n), at=after(600.0 + n), max_w=22_000.0)
+
+    assert (1300.0, 1) == (ledger.delivered_wh, ledger.resets)
 
 
 def test_energy_without_a_register_is_power_over_time():

@@ -126,6 +126,27 @@ def test_readings_that_waited_come_in_a_burst_and_hide_nothing_that_came_after()
     assert 1500.0 == running_wh(controller)
 
 
+@pytest.mark.parametrize("live", [True, False], ids=["1.6, which does not say so", "2.x, which says offline"])
+def test_readings_that_waited_between_live_ones_are_no_register_that_started_anew(live: bool) -> None:
+    waited = [
+        EvseReading(
+            at=minute(30.1 + 0.2 * n),
+            energy_wh=1000.0 + 20.0 * n,
+            transaction=TransactionId("A"),
+            measured_at=minute(10.0 + n),
+            live=live,
+            **WHERE,
+        )
+        for n in range(12)
+    ]
+    now = [read(30.15 + 0.4 * n, 1260.0 + 8.0 * n) for n in range(6)]
+    controller, _ = lived(
+        started(30.0, wh=0.0, began=0.0), *sorted([*waited, *now], key=lambda fact: fact.at), read(40.0, 1500.0)
+    )
+
+    assert 1500.0 == running_wh(controller)
+
+
 def test_a_start_that_is_told_twice_counts_once() -> None:
     twice = [started(CAME_BACK_MIN, wh=1000.0, began=10.0, live=False)] * 2
     end = [ended(CAME_BACK_MIN, wh=9000.0, over=100.0, live=False)] * 2
