@@ -45,22 +45,11 @@ from loadmgr.control.observation import (
 )
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.equipment import Battery
+from loadmgr.model.failsafe import FailSafe, FailSafeStrategy, Timing
 from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId, TransactionId
 from loadmgr.model.profile import ChargingSchedule, OcppVersion, ProfileKind, ProfilePurpose, RateUnit, SchedulePeriod
 from loadmgr.model.tariff import Tariff
-from loadmgr.model.topology import (
-    Circuit,
-    Evse,
-    FailSafe,
-    FailSafeStrategy,
-    Meter,
-    Phase,
-    SideLoad,
-    Site,
-    Station,
-    Timing,
-    Trust,
-)
+from loadmgr.model.topology import Circuit, Evse, Meter, Phase, SideLoad, Site, Station, Trust
 
 START = datetime(2024, 6, 3, 20, 0, tzinfo=UTC)
 ALL_PHASES = (Phase.L1, Phase.L2, Phase.L3)

@@ -58,9 +58,10 @@ from loadmgr.control.traits import StationTraits
 from loadmgr.control.view import ended_view, measured_since, site_view
 from loadmgr.control.watch import alarm_overfull, alarm_unproved, alarm_unseen
 from loadmgr.control.words import Context
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.tariff import Tariff
-from loadmgr.model.topology import FailSafeStrategy, Site
+from loadmgr.model.topology import Site
 from loadmgr.model.units import require_utc
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,11 @@ from zoneinfo import available_timezones
 
 from loadmgr.errors import InputError, SiteFileError
 from loadmgr.model.equipment import PvPlant
+from loadmgr.model.failsafe import FailSafe, FailSafeStrategy, Timing
 from loadmgr.model.ids import StationId
 from loadmgr.model.proof import StationProof
 from loadmgr.model.tariff import Tariff
-from loadmgr.model.topology import Circuit, FailSafe, FailSafeStrategy, Site, Timing
+from loadmgr.model.topology import Circuit, Site
 from loadmgr.site_file import circuits, electrical, places
 from loadmgr.site_file.document import Document, PathKey, document_of, read_document
 from loadmgr.site_file.drivers import build_drivers

@@ -11,9 +11,10 @@ import jsonschema_rs
 import pytest
 
 from loadmgr.errors import InputError
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import FixedRate, TimeOfUseRate, export_prices, prices
-from loadmgr.model.topology import CurrentType, FailSafeStrategy, Phase, Trust
+from loadmgr.model.topology import CurrentType, Phase, Trust
 from loadmgr.sim.session_table import read_sessions
 from loadmgr.site_file import (
     Rudeness,

@@ -7,7 +7,7 @@ import pytest
 from loadmgr.apps.rules_text import rules_in_words
 from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.model.compliance import UK_PEAK_HOURS
-from loadmgr.model.topology import FailSafeStrategy
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.site_file import check_site, load_site
 
 SITE = """\

@@ -20,7 +20,8 @@ from typing import Any
 from loadmgr.control.safety.reserve import worst_excess_a
 from loadmgr.control.safety.windows import AUTONOMY_DAYS, DAY_S, DRIFT_S_PER_DAY, Window, daily_windows
 from loadmgr.control.sending.profiles import fallback_a
-from loadmgr.model.topology import Circuit, Evse, FailSafeStrategy, Phase, PhaseAmps, Site, Trust
+from loadmgr.model.failsafe import FailSafeStrategy
+from loadmgr.model.topology import Circuit, Evse, Phase, PhaseAmps, Site, Trust
 from loadmgr.model.units import CURRENT_TOLERANCE_A, POWER_TOLERANCE_W
 
 FORMAT = "loadmgr-certificate/1"

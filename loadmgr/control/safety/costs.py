@@ -15,9 +15,10 @@ from datetime import datetime
 from loadmgr.control.safety.certificate import counts_with_fail_safe
 from loadmgr.control.safety.windows import DAY_S, SLOTS, guard_s, window_current_a
 from loadmgr.control.sending.profiles import fallback_a
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import Tariff, prices
-from loadmgr.model.topology import Evse, FailSafeStrategy, Phase, Site, Trust
+from loadmgr.model.topology import Evse, Phase, Site, Trust
 
 WEEKS = 4
 MONTH_H = 730.5

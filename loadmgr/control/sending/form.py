@@ -16,9 +16,10 @@ from loadmgr.control.safety.holding import FailSafeStage, Holding
 from loadmgr.control.safety.rung import LeaseForm, own_form
 from loadmgr.control.sending.profiles import FAILSAFE_IDS, LEASE_IDS, MAXIMUM_ID, STACK_LEVELS
 from loadmgr.control.state import EvseRecord, SiteState, StationRecord
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.ids import ProfileId
 from loadmgr.model.profile import ProfilePurpose
-from loadmgr.model.topology import Evse, FailSafeStrategy, LimitBy, Station, Trust
+from loadmgr.model.topology import Evse, LimitBy, Station, Trust
 
 
 def fresh_evse(evse: Evse, station: Station) -> EvseRecord:

@@ -23,6 +23,7 @@ from loadmgr.control.safety.skew import skew_s, widest_s
 from loadmgr.control.safety.windows import DAY_S, periods, window_current_a
 from loadmgr.control.sending.lease_phases import with_phases
 from loadmgr.control.state import Charging, EvseRecord, SiteState, StationRecord
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.ids import ProfileId
 from loadmgr.model.profile import (
     ChargingProfile,
@@ -35,7 +36,7 @@ from loadmgr.model.profile import (
     Recurrency,
     SchedulePeriod,
 )
-from loadmgr.model.topology import CurrentType, Evse, FailSafeStrategy, Site
+from loadmgr.model.topology import CurrentType, Evse, Site
 from loadmgr.model.units import floor_to_step
 
 LEASE_IDS = 1000

@@ -31,8 +31,9 @@ from loadmgr.control.sending.pending import Purpose
 from loadmgr.control.sending.profiles import Back, fallback_a, is_lasting, is_lease, lease_end, lease_s, limit_command
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.ids import EvseId
-from loadmgr.model.topology import Evse, FailSafeStrategy
+from loadmgr.model.topology import Evse
 from loadmgr.model.units import CURRENT_TOLERANCE_A, floor_to_step
 
 

@@ -16,20 +16,10 @@ from loadmgr.composite.schedule import composite_schedule
 from loadmgr.control.safety import verifier
 from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.control.settings import ControlSettings
+from loadmgr.model.failsafe import FailSafe, FailSafeStrategy, Timing
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.profile import RateUnit
-from loadmgr.model.topology import (
-    Circuit,
-    Evse,
-    FailSafe,
-    FailSafeStrategy,
-    Phase,
-    SideLoad,
-    Site,
-    Station,
-    Timing,
-    Trust,
-)
+from loadmgr.model.topology import Circuit, Evse, Phase, SideLoad, Site, Station, Trust
 from tests.control_world import World, small_site
 from tests.loadmgr.control.two_stations import Steered
 

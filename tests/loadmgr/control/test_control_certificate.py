@@ -14,19 +14,10 @@ from loadmgr.control.controller import SiteController
 from loadmgr.control.observation import StationBooted
 from loadmgr.control.safety import verifier
 from loadmgr.control.safety.certificate import build_certificate
+from loadmgr.model.failsafe import FailSafe, FailSafeStrategy
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.proof import StationProof, with_proof
-from loadmgr.model.topology import (
-    Circuit,
-    Evse,
-    FailSafe,
-    FailSafeStrategy,
-    Phase,
-    SideLoad,
-    Site,
-    Station,
-    Trust,
-)
+from loadmgr.model.topology import Circuit, Evse, Phase, SideLoad, Site, Station, Trust
 from loadmgr.site_file import find_site, load_site, site_names
 from tests.control_world import START, small_site
 

@@ -8,9 +8,10 @@ import pytest
 
 from loadmgr.control.command import SetProfile
 from loadmgr.control.safety.windows import DAY_S, Window, daily_windows, guard_s, periods
+from loadmgr.model.failsafe import FailSafe, FailSafeStrategy
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.profile import ProfileKind, ProfilePurpose, Recurrency
-from loadmgr.model.topology import Circuit, Evse, FailSafe, FailSafeStrategy, Phase, SideLoad, Site, Station, Trust
+from loadmgr.model.topology import Circuit, Evse, Phase, SideLoad, Site, Station, Trust
 from tests.control_world import World, small_site
 
 ROTATIONS = ((Phase.L1, Phase.L2, Phase.L3), (Phase.L2, Phase.L3, Phase.L1), (Phase.L3, Phase.L1, Phase.L2))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from loadmgr.control.safety.certificate import build_certificate
-from loadmgr.model.topology import FailSafe, Site
+from loadmgr.model.failsafe import FailSafe
+from loadmgr.model.topology import Site
 from tests.control_world import World, small_site
 
 
