@@ -16,7 +16,9 @@ import numpy as np
 
 from loadmgr.allocation import (
     AllocationProblem,
+    ChargingRequest,
     CircuitLimits,
+    SiteMoney,
     build_money,
     build_problem,
 )
@@ -24,7 +26,7 @@ from loadmgr.control.alarm import Severity
 from loadmgr.control.feedback.market import with_told
 from loadmgr.control.feedback.peaks import demand_charges
 from loadmgr.control.planning.battery import can_plan, commanded, loads_a, with_reading
-from loadmgr.control.planning.network import battery_at, feed_of_evse, phase_limits_a, with_cabinets
+from loadmgr.control.planning.network import Floats, battery_at, feed_of_evse, phase_limits_a, with_cabinets
 from loadmgr.control.planning.plan import Plan
 from loadmgr.control.planning.requests import controllable, sound_request
 from loadmgr.control.planning.scarcity import scarce_circuits
@@ -74,9 +76,44 @@ def formulate(
 ) -> AllocationProblem:
     """Return the question of who gets what from now on; the program stays near the plan before where it can."""
     grid = plan_grid(now, settings)
+    requests, fixed_a = _requests(state, situation, previous, settings=settings, grid=grid, now=now)
+    scarce = scarce_circuits(state.short_at, now)
+    planned = [b for b, _, _ in commanded(state) if can_plan(state, b, now)]
+    unplanned_w = {name: w for name, w in situation.batteries_w.items() if name not in {b.id for b in planned}}
+    reckoned_a = situation.with_batteries_a(loads_a(state, unplanned_w))
+    circuits, below = [], side_loads_below(state.site, reckoned_a)
+    for circuit in state.site.circuits:
+        side_load = np.array(reckoned_a.get(circuit.id, (0.0, 0.0, 0.0))) + fixed_a.get(circuit.id, np.zeros(3))
+        held = situation.limits[circuit.id]
+        circuits.append(
+            CircuitLimits(
+                id=circuit.id,
+                parent=circuit.parent,
+                limit_a=phase_limits_a(state.site, circuit, held.limit_a, side_load),
+                limit_w=whole_limit_w(state.site, circuit.id, held, below),
+                side_load_a=side_load,
+                scarce=circuit.id in scarce,
+            )
+        )
+    tree = with_cabinets(state.site, circuits, fixed_a=fixed_a, scarce=scarce)
+    money = _money(state, situation, grid=grid, now=now)
+    batteries = [battery_at(with_reading(state, battery)) for battery in planned]
+    return build_problem(grid, circuits=tree, requests=requests, money=money, batteries=batteries)
+
+
+def _requests(
+    state: SiteState,
+    situation: Situation,
+    previous: Plan | None,
+    *,
+    settings: ControlSettings,
+    grid: TimeGrid,
+    now: datetime,
+) -> tuple[list[ChargingRequest], dict[str, Floats]]:
+    """Return what is asked for, and what must be assumed of everybody else [A on L1, L2, L3] by circuit."""
     feeds = feed_of_evse(state.site)
-    fixed: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
-    requests = []
+    requests: list[ChargingRequest] = []
+    fixed_a: dict[str, Floats] = {}
     window_s = (now.timestamp(), now.timestamp() + state.site.failsafe.lease_s)
     for evse in state.site.evses:
         record = state.evses[evse.id]
@@ -89,33 +126,19 @@ def formulate(
             requests.append(replace(request, circuit=feeds[evse.id], previous_a=before))
             continue
         load = situation.assumed[evse.id]
+        own_a = fixed_a.setdefault(feeds[evse.id], np.zeros(3))
         amps = load.envelope.over(*window_s)
-        own = fixed.setdefault(feeds[evse.id], np.zeros(3))
         for phase in load.phases:
-            own[phase] += amps
-    scarce = scarce_circuits(state.short_at, now)
-    planned = [b for b, _, _ in commanded(state) if can_plan(state, b, now)]
-    unplanned_w = {name: w for name, w in situation.batteries_w.items() if name not in {b.id for b in planned}}
-    reckoned_a = situation.with_batteries_a(loads_a(state, unplanned_w))
-    circuits, below = [], side_loads_below(state.site, reckoned_a)
-    for circuit in state.site.circuits:
-        side_load = np.array(reckoned_a.get(circuit.id, (0.0, 0.0, 0.0)))
-        side_load = side_load + fixed.get(circuit.id, np.zeros(3))
-        held = situation.limits[circuit.id]
-        circuits.append(
-            CircuitLimits(
-                id=circuit.id,
-                parent=circuit.parent,
-                limit_a=phase_limits_a(state.site, circuit, held.limit_a, side_load),
-                limit_w=whole_limit_w(state.site, circuit.id, held, below),
-                side_load_a=side_load,
-                scarce=circuit.id in scarce,
-            )
-        )
+            own_a[phase] += amps
+    return requests, fixed_a
+
+
+def _money(state: SiteState, situation: Situation, *, grid: TimeGrid, now: datetime) -> SiteMoney:
+    """Return prices, carbon and demand charges over the plan, and the power of the building."""
     building_w = math.fsum(math.fsum(a) for a in situation.side_loads.measured_a.values()) * state.site.voltage_v
     carbon = None if state.tariff is None else state.tariff.carbon
     carbon_g = None if carbon is None else _carbon_g(state, carbon, grid, now)
-    money = build_money(
+    return build_money(
         grid,
         carbon_g_per_kwh=carbon_g,
         carbon_price_per_kg=0.0 if carbon is None or carbon_g is None else carbon.price_per_kg,
@@ -124,9 +147,6 @@ def formulate(
         site_load_w=building_w,
         demand_charges=() if state.tariff is None else demand_charges(state.peaks, state.tariff, grid),
     )
-    tree = with_cabinets(state.site, circuits, fixed_a=fixed, scarce=scarce)
-    batteries = [battery_at(with_reading(state, battery)) for battery in planned]
-    return build_problem(grid, circuits=tree, requests=requests, money=money, batteries=batteries)
 
 
 def _carbon_g(state: SiteState, carbon: Carbon, grid: TimeGrid, now: datetime) -> list[float] | None:
