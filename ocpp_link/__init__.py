@@ -6,7 +6,7 @@ Names are imported from their modules, so that this package costs nothing until 
 ============================= =========================================================================================
 what                          modules
 ============================= =========================================================================================
-sockets, who may come in      transport, wire, handshake, door, limits, security, access_file
+sockets, who may come in      transport, wire, handshake, door, limits, security, access_file, authority, renewal
 the protocol, sans-I/O        protocol, frames, dialect, schemas, repair, repair_text, outbox, theirs, boot, events,
                               errors
 a connection at work          link, link_handler, desk, inbox, begun, waiter, station, clock, answers
@@ -15,6 +15,6 @@ what meters say               meter, energy_scale, meter_setup, numbers, timesta
 what stations are like        capabilities, station_profile, profile_book, quirks
 what was said                 wirelog, metrics
 a Local Controller            proxy
-stations to try it with       testing, testing_wire
+stations to try it with       testing, testing_wire, testing_certificate
 ============================= =========================================================================================
 """

@@ -15,6 +15,7 @@ from ocpp_link.station import Handler, Station
 
 if TYPE_CHECKING:
     from ocpp_link.profile_book import ProfileBook
+    from ocpp_link.renewal import Renewals
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +31,22 @@ class StationDoor:
         After this silence [s] a station that never booted here is asked to; ``None``: never.
     profiles
         What is known of stations; it hears of every boot.
+    renewals
+        Who answers SignCertificate in the handler's place.
     """
 
     def __init__(
-        self, handler: Handler, *, trigger_boot_after_s: float | None, profiles: "ProfileBook | None" = None
+        self,
+        handler: Handler,
+        *,
+        trigger_boot_after_s: float | None,
+        profiles: "ProfileBook | None" = None,
+        renewals: "Renewals | None" = None,
     ) -> None:
         self._handler = handler
         self._trigger_boot_after_s = trigger_boot_after_s
         self._profiles = profiles
+        self._renewals = renewals
         self.stations: dict[str, Station] = {}
         """The current connection of each station."""
         self.registrations: dict[str, Registration] = {}
@@ -71,11 +80,17 @@ class StationDoor:
         registration = self.registrations.get(link.id)
         if registration is not None and not registration.may_receive(action):
             raise CallRefused(Fault.SECURITY, f"boot is {registration.status}: only BootNotification is taken")
-        if action == "BootNotification" and self._profiles is not None:
+        station = self._by_link[link]
+        if action == "BootNotification":
+            return self._on_boot(link, station, payload)
+        if action == "SignCertificate" and self._renewals is not None:
+            return self._renewals.answer(station, payload)
+        return self._handler.on_call(station, action, payload)
+
+    def _on_boot(self, link: Link, station: Station, payload: dict[str, Any]) -> Answer:
+        if self._profiles is not None:
             self._meet(link, self._profiles, payload)
-        answer = self._handler.on_call(self._by_link[link], action, payload)
-        if action != "BootNotification":
-            return answer
+        answer = self._handler.on_call(station, "BootNotification", payload)
         self._stop_boot_trigger(link)
         if isinstance(answer, dict):
             self._note_boot(link, answer)

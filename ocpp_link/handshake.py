@@ -31,6 +31,7 @@ from ocpp_link.wirelog import Tap
 
 if TYPE_CHECKING:
     from ocpp_link.profile_book import ProfileBook
+    from ocpp_link.renewal import Renewals
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class Policy:
     """Gets every text of every station, for example an `ocpp_link.wirelog.WireLog`."""
     messages_per_s: float | None = None
     """A station that sends more than this, and fifty at once, is read more slowly."""
+    renewals: "Renewals | None" = None
+    """Signs the certificates that stations ask for; ``None`` leaves them to the handler."""
     profiles: "ProfileBook | None" = None
     """What is known of stations: one that answers no pings gets none, one that must not be asked to boot is not."""
     identity_by_address: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from ssl import cert_time_to_seconds
 from typing import Any
 
 from ocpp_link import events, outbox, protocol
@@ -95,6 +97,12 @@ class Link:
     def peer_address(self) -> str:
         """The peer's network address."""
         return self._socket.peer_address
+
+    @property
+    def peer_certificate_ends(self) -> datetime | None:
+        """Until when the certificate is good that the peer showed; ``None`` where it showed none."""
+        shown = self._socket.tls.getpeercert() if self._socket.tls is not None else None
+        return datetime.fromtimestamp(cert_time_to_seconds(str(shown["notAfter"])), UTC) if shown else None
 
     def open(self, *, after: "Link | None" = None) -> None:
         """Take over the socket; the handler hears of it once ``after`` (an older link) has finished."""

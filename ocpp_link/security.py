@@ -161,6 +161,11 @@ class AccessList:
     def __getitem__(self, identity: str) -> StationAccess:
         return self._stations[identity]
 
+    @property
+    def organisation(self) -> str | None:
+        """The O of client certificates; ``None`` accepts any."""
+        return self._organisation
+
     def spelled(self, identity: str) -> str:
         """Return an id as this list has it, if it differs in case only; the id itself if none or several do."""
         if identity in self._stations:

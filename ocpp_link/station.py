@@ -1,6 +1,7 @@
 """What a controller sees of a connected station."""
 
 from collections.abc import Hashable, MutableMapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from ocpp_link.boot import Registration
@@ -63,6 +64,11 @@ class Station:
     def peer_address(self) -> str:
         """The station's network address."""
         return self._link.peer_address
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """Until when the certificate is good that it showed (security profile 3); ``None``: it showed none."""
+        return self._link.peer_certificate_ends
 
     @property
     def mends(self) -> dict[str, int]:

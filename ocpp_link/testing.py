@@ -44,7 +44,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocpp_link import events
 from ocpp_link.answers import station_answer
@@ -57,6 +57,9 @@ from ocpp_link.protocol import new_message_id
 from ocpp_link.testing_wire import BootReply, Sample, StartReply, StationTalk, Transaction, talk_of
 from ocpp_link.timestamps import from_wire
 from ocpp_link.transport import ClientPolicy, connect
+
+if TYPE_CHECKING:
+    from ocpp_link.testing_certificate import ClientCertificate
 
 __all__ = ["Body", "BootReply", "ChargingStation", "PlainBody", "Sample", "StartReply", "Transaction"]
 
@@ -163,6 +166,8 @@ class ChargingStation:
         self._nameplate = {"vendor": vendor, "model": model, "firmware": firmware, "serial": serial}
         self._call_timeout_s = call_timeout_s
         self.policy = policy
+        self.certificate: ClientCertificate | None = None
+        """Set one to have it renewed over OCPP."""
         self._talk: StationTalk = talk_of(version)
         self._transactions: dict[int, Transaction] = {}
         self._told_status: dict[tuple[int, int], str] = {}
@@ -351,8 +356,9 @@ class ChargingStation:
         """Nothing: a station speaks when its body wants it to."""
 
     async def on_call(self, link: Link, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """Ask the body."""
-        return await self.body.on_call(action, payload, self.clock.now())
+        """Ask the body; what is about certificates is the wire half's own."""
+        own = None if self.certificate is None else self.certificate.answer(self, action, payload)
+        return own if own is not None else await self.body.on_call(action, payload, self.clock.now())
 
     async def on_disconnect(self, link: Link, reason: str) -> None:
         """Tell the body, unless a newer connection stands already."""

@@ -165,7 +165,9 @@ async def serve(
     """
     time_source = clock if clock is not None else SystemClock()
     rules = policy if policy is not None else Policy()
-    door = StationDoor(handler, trigger_boot_after_s=rules.trigger_boot_after_s, profiles=rules.profiles)
+    door = StationDoor(
+        handler, trigger_boot_after_s=rules.trigger_boot_after_s, profiles=rules.profiles, renewals=rules.renewals
+    )
     link_of = _link_maker(rules, door, time_source, call_timeout_s)
     rate_per_s = rules.connections_per_s
     porter = Porter(

@@ -15,6 +15,9 @@ _SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 PASSWORD_PATIENCE_S = 90.0
 """A station is waited for as long as for anything else that it is told, behind what waits already [s]."""
 
+CERTIFICATE_PATIENCE_S = 180.0
+"""The same, and the time that a station needs to make a key [s]."""
+
 _AMPS = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*A")
 
 Site = Annotated[
@@ -125,6 +128,24 @@ def password(
     done = _asked(request, site=site, socket=socket, patience_s=PASSWORD_PATIENCE_S)
     then = "" if done["status"] == "Accepted" else ", when it restarts"
     typer.echo(f"{station}: has a new password{then}")
+
+
+def renew_certificate(
+    station: Annotated[str, typer.Argument(metavar="ID", help="Id of the station in the site file.")],
+    *,
+    site: Site = None,
+    socket: Socket = None,
+) -> None:
+    """Have a connected station renew its client certificate; it makes the key, `run --tls-sign-key` signs.
+
+    It comes back with the new one; until then, and until it ends, the old one is good. A station that has none so far
+    (security profile 2) may use profile 3 from then on. What ends within a month is renewed without this.
+
+    Example: `loadmgr station renew-certificate GARAGE-A1`
+    """
+    request = {"do": "certificate", "station": station}
+    _asked(request, site=site, socket=socket, patience_s=CERTIFICATE_PATIENCE_S)
+    typer.echo(f"{station}: has a new certificate")
 
 
 def typed_secret() -> str:

@@ -33,6 +33,8 @@ def run(  # noqa: PLR0913 - one option each
     tls_certificate: options.TlsCertificate = None,
     tls_key: options.TlsKey = None,
     tls_client_ca: options.TlsClientCa = None,
+    tls_sign_ca: options.TlsSignCa = None,
+    tls_sign_key: options.TlsSignKey = None,
     tls_legacy_port: options.TlsLegacyPort = None,
     quirks: options.Quirks = None,
     http: options.Http = None,
@@ -65,6 +67,8 @@ def run(  # noqa: PLR0913 - one option each
         raise InputError("--journal and --no-journal exclude each other: keep one of them")
     if tls_legacy_port is not None and upstream is not None:
         raise InputError("--tls-legacy-port is of stations that are served here: with --upstream there is none")
+    if tls_sign_key is not None and upstream is not None:
+        raise InputError("--tls-sign-key is of stations that are served here: with --upstream the CSMS signs")
     from loadmgr.apps.process.doorway import Doorway, overrides_of
     from loadmgr.apps.process.places import default_journal, socket_path
     from loadmgr.apps.process.process import RunOptions, run_process
@@ -98,6 +102,8 @@ def run(  # noqa: PLR0913 - one option each
                 key=tls_key,
                 client_authority=tls_client_ca,
                 legacy_port=tls_legacy_port,
+                sign_certificate=tls_sign_ca,
+                sign_key=tls_sign_key,
             ),
             overrides=overrides_of(quirks, frozenset(map(str, site_file.site.station_by_id))),
             wire_log=wire_log,

@@ -34,6 +34,11 @@ TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Its private k
 TlsClientCa = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Authorities that sign stations' certificates, PEM.")
 ]
+TlsSignCa = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The authority that signs the certificates stations ask for, PEM."),
+]
+TlsSignKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")]
 TlsLegacyPort = Annotated[
     int | None, typer.Option(min=0, max=65535, help="A second port, with TLS 1.0 and 1.1 for old stations.")
 ]

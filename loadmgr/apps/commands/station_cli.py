@@ -43,7 +43,7 @@ class _EmulatesByDefault(TyperGroup):
 app = typer.Typer(
     cls=_EmulatesByDefault,
     no_args_is_help=True,
-    help="Emulate charging stations (URL ...), prove a real one, or give it a new password.",
+    help="Emulate charging stations (URL ...), prove a real one, or give it a new password or certificate.",
 )
 
 
@@ -165,3 +165,4 @@ def _fault(text: str) -> tuple[str, float, float]:
 
 app.command("prove")(prove_cli.prove)
 app.command("password")(control_cli.password)
+app.command("renew-certificate")(control_cli.renew_certificate)

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from loadmgr.errors import InputError
 from loadmgr.model.ids import StationId
 from ocpp_link.access_file import load_access
 from ocpp_link.profile_book import load_overrides
+from ocpp_link.renewal import Renewals
 from ocpp_link.security import AccessList, server_context
 from ocpp_link.station_profile import StationProfile
 from ocpp_link.transport import Policy
@@ -38,6 +40,9 @@ class Doorway:
     client_authority: Path | None = None
     legacy_port: int | None = None
     """A port beside the usual one where old TLS is spoken."""
+    sign_certificate: Path | None = None
+    """The certificate of the authority that signs what stations ask for."""
+    sign_key: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.certificate is None) is not (self.key is None):
@@ -46,6 +51,10 @@ class Doorway:
             raise InputError("--tls-client-ca needs --tls-certificate and --tls-key")
         if self.legacy_port is not None and self.certificate is None:
             raise InputError("--tls-legacy-port needs --tls-certificate and --tls-key")
+        if (self.sign_certificate is None) is not (self.sign_key is None):
+            raise InputError("--tls-sign-ca and --tls-sign-key need each other")
+        if self.sign_key is not None and (self.access is None or self.client_authority is None):
+            raise InputError("--tls-sign-key needs --access, which says who a station is, and --tls-client-ca")
 
     def tls(self, *, legacy: bool = False) -> ssl.SSLContext | None:
         """Return the TLS settings; ``None`` for plain connections.
@@ -89,13 +98,37 @@ class Doorway:
         """
         return None if self.access is None else _read(self.access, load_access)
 
-    def policy(self, process: SiteProcess, *, tap: Tap | None, access: AccessList | None) -> Policy:
+    def renewals(self, access: AccessList | None, *, now: Callable[[], datetime]) -> Renewals | None:
+        """Return who signs stations' certificates; ``None`` where nobody does.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be read, does not fit the other, or ``cryptography`` is not installed.
+        """
+        if self.sign_certificate is None or self.sign_key is None or access is None:
+            return None
+        try:
+            from ocpp_link.authority import Authority
+        except ModuleNotFoundError as error:
+            raise InputError(f"--tls-sign-key needs {error.name}: pip install 'loadmgr[certificates]'") from None
+        try:
+            authority = Authority.load(self.sign_certificate, self.sign_key)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.sign_certificate}, {self.sign_key}: {error}") from error
+        return Renewals(authority, access, now=now)
+
+    def policy(
+        self, process: SiteProcess, *, tap: Tap | None, access: AccessList | None, renewals: Renewals | None = None
+    ) -> Policy:
         """Return the rules of the endpoint.
 
         Parameters
         ----------
         access : AccessList, optional
             As ``access_list`` gives it.
+        renewals : Renewals, optional
+            As ``renewals`` gives it.
 
         Raises
         ------
@@ -111,6 +144,7 @@ class Doorway:
             connections_at_once=10.0 + 2.0 * len(process.site.station_by_id),
             messages_per_s=MESSAGES_PER_S,
             profiles=process.models,
+            renewals=renewals,
             tap=tap,
         )
 

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from loadmgr.apps.process.site import SiteProcess
+from loadmgr.apps.process.station_link import StationLink
 from loadmgr.apps.process.status import site_status
 from loadmgr.control.observation import OverrideSet
 from loadmgr.errors import InputError
-from loadmgr.model.ids import EvseId
+from loadmgr.model.ids import EvseId, StationId
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def _done(request: Any, process: SiteProcess, *, by: str, now: Callable[[], date
         case "reload":
             return reload()
         case other:
-            raise InputError(f"do: {other!r} is not known: status, explain, override, reload or password")
+            raise InputError(f"do: {other!r} is not known: status, explain, override, reload, password or certificate")
 
 
 def known_evse(process: SiteProcess, name: object) -> EvseId:
@@ -167,6 +168,23 @@ def known_evse(process: SiteProcess, name: object) -> EvseId:
         known = ", ".join(process.site.evse_by_id)
         raise InputError(f"there is no EVSE {name} at {process.site.name}; there are: {known}")
     return EvseId(name)
+
+
+def connected_station(process: SiteProcess, name: object) -> StationLink:
+    """Return the way to a station of a name.
+
+    Raises
+    ------
+    InputError
+        If the site has none of it, or it is not connected.
+    """
+    if not isinstance(name, str) or StationId(name) not in process.site.station_by_id:
+        known = ", ".join(process.site.station_by_id)
+        raise InputError(f"there is no station {name} at {process.site.name}; there are: {known}")
+    link = process.link_of(name)
+    if link is None:
+        raise InputError(f"station {name} is not connected: it can be told something new only while it is")
+    return link
 
 
 def explained(process: SiteProcess, name: object) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 
+from loadmgr.apps.process.audit import Audit
 from loadmgr.apps.process.battery_orders import BatteryOrders
 from loadmgr.apps.process.doorway import Doorway
 from loadmgr.apps.process.local_control import Reload, serve_local
@@ -25,6 +26,7 @@ from loadmgr.apps.process.pseudonyms import pseudonyms_beside
 from loadmgr.apps.process.reloading import changed, reread
 from loadmgr.apps.process.serving import stop
 from loadmgr.apps.process.site import SiteProcess
+from loadmgr.apps.process.station_certificates import StationCertificates
 from loadmgr.apps.process.steady_clock import SteadyClock
 from loadmgr.apps.process.watching import Screen, Watch
 from loadmgr.apps.upstream.upstream import Relay, Upstream, serve_stations
@@ -35,9 +37,11 @@ from loadmgr.store.database import is_url
 from loadmgr.store.open import open_store, shown
 from loadmgr.store.writer import Writer
 from ocpp_link.profile_book import ProfileBook, ProfileFile
+from ocpp_link.renewal import Renewals
 from ocpp_link.security import AccessList
 from ocpp_link.station_profile import StationProfile
-from ocpp_link.transport import Server
+from ocpp_link.transport import Policy, Server
+from ocpp_link.wirelog import WireLog
 
 log = logging.getLogger(__name__)
 
@@ -182,13 +186,10 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
         return _reload(process, feeds, options)
 
     async with AsyncExitStack() as closing:
-        access = await _open_local(closing, process, options, clock, reload=reload)
+        access, renewals = await _open_local(closing, process, options, clock, reload=reload)
         tap = watch.tap(clock)
-        policy = options.doorway.policy(process, tap=tap, access=access)
-        server = await serve_stations(
-            process, options.upstream, host=options.host, port=options.port, clock=clock, tap=tap, policy=policy
-        )
-        closing.push_async_callback(server.close)
+        policy = options.doorway.policy(process, tap=tap, access=access, renewals=renewals)
+        server = await _open_to_stations(closing, process, options, clock=clock, tap=tap, policy=policy)
         old_tls = await _open_to_old(server, options)
         await watch.open(process, clock)
         await _open_to_others(closing, process, feeds, options, clock=clock)
@@ -212,15 +213,39 @@ async def _main(site_file: SiteFile, options: RunOptions, keeping: _Keeping, wat
 
 async def _open_local(
     closing: AsyncExitStack, process: SiteProcess, options: RunOptions, clock: SteadyClock, *, reload: Reload
-) -> AccessList | None:
-    """Listen to the people of this machine; return who may connect, which they can change."""
+) -> tuple[AccessList | None, Renewals | None]:
+    """Listen to the people of this machine; return what they can change: who may connect, and who signs for them."""
     access = options.doorway.access_list()
-    passwords = Passwords(process, access, file=options.doorway.access, now=clock.now)
-    later = {"password": passwords.change}
+    renewals = options.doorway.renewals(access, now=clock.now)
+    audit = Audit(options.doorway.access, now=clock.now)
+    later = {
+        "password": Passwords(process, access, audit=audit).change,
+        "certificate": StationCertificates(process, renewals, audit=audit).renew,
+    }
     local = await serve_local(options.socket, process, now=clock.now, reload=reload, later=later)
     closing.callback(options.socket.unlink, missing_ok=True)
     closing.callback(local.close)
-    return access
+    return access, renewals
+
+
+async def _open_to_stations(
+    closing: AsyncExitStack,
+    process: SiteProcess,
+    options: RunOptions,
+    *,
+    clock: SteadyClock,
+    tap: WireLog | None,
+    policy: Policy,
+) -> Server | Relay:
+    """Listen to the stations; where their certificates are signed here, have them renewed in time."""
+    server = await serve_stations(
+        process, options.upstream, host=options.host, port=options.port, clock=clock, tap=tap, policy=policy
+    )
+    closing.push_async_callback(server.close)
+    if policy.renewals is not None and isinstance(server, Server):
+        closing.push_async_callback(policy.renewals.close)
+        closing.push_async_callback(stop, asyncio.create_task(policy.renewals.watch(server.stations.values)))
+    return server
 
 
 async def _open_to_old(server: Server | Relay, options: RunOptions) -> ssl.SSLContext | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from loadmgr.apps.process.audit import Audit
 from loadmgr.apps.process.passwords import Passwords
 from loadmgr.apps.process.site import SiteProcess
 from loadmgr.errors import InputError
@@ -57,7 +58,7 @@ def ordered(
         process = SiteProcess(load_site(site), clock=SystemClock())
         if answer is not None:
             process.attach(link)  # type: ignore[arg-type]
-        passwords = Passwords(process, load_access(access), file=access, now=lambda: NOW)
+        passwords = Passwords(process, load_access(access), audit=Audit(access, now=lambda: NOW))
         try:
             return await passwords.change(request, "ann")
         except InputError as error:
