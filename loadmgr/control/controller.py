@@ -58,7 +58,6 @@ from loadmgr.control.traits import StationTraits
 from loadmgr.control.view import ended_view, measured_since, site_view
 from loadmgr.control.watch import alarm_overfull, alarm_unproved, alarm_unseen
 from loadmgr.control.words import Context
-from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.ids import CircuitId, EvseId, StationId
 from loadmgr.model.tariff import Tariff
 from loadmgr.model.topology import Site
@@ -87,7 +86,7 @@ class SiteController:
             stations={s.id: fresh_station(s, site.evses_of(s.id)) for s in site.stations},
             evse_of={(e.station, e.number): e.id for e in site.evses},
             tariff=tariff,
-            windows=daily_windows(site) if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION else {},
+            windows=daily_windows(site),
             habits={} if self._settings.habits else None,
         )
         self._plan: Plan | None = None

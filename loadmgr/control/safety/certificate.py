@@ -81,7 +81,7 @@ def sealed(document: dict[str, Any]) -> dict[str, Any]:
 
 def _days(site: Site) -> dict[str, tuple[Window, ...]]:
     """Return what each EVSE may draw over the day when nobody controls it, by a clock that is right."""
-    divided = daily_windows(site) if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION else {}
+    divided = daily_windows(site)
     out: dict[str, tuple[Window, ...]] = {}
     for evse in site.evses:
         if not counts_with_fail_safe(site, evse):

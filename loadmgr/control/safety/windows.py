@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.ids import EvseId
 from loadmgr.model.topology import Evse, Phase, Site
 from loadmgr.model.units import CURRENT_TOLERANCE_A
@@ -48,7 +49,9 @@ def guard_s(site: Site) -> int:
 
 
 def daily_windows(site: Site) -> dict[EvseId, tuple[Window, ...]]:
-    """Return the windows of every EVSE; one that fits nowhere even alone has none."""
+    """Return the windows of every EVSE of a site that divides time; one that fits nowhere even alone has none."""
+    if site.failsafe.strategy is not FailSafeStrategy.TIME_DIVISION:
+        return {}
     slots = _slots(site)
     length_s, guard = DAY_S // SLOTS, guard_s(site)
     out: dict[EvseId, tuple[Window, ...]] = {}

@@ -153,16 +153,13 @@ def failsafe_profile(state: SiteState, record: EvseRecord, station: StationRecor
     if state.site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
         return _windows_profile(state, record, station)
     relative = station.failsafe_form % 2 == 0
+    start = None if relative else LONG_AGO
     return ChargingProfile(
         profile_id=ProfileId(FAILSAFE_IDS + record.evse.number),
         stack_level=stack_level(station),
         purpose=ProfilePurpose.TX_DEFAULT,
         kind=ProfileKind.RELATIVE if relative else ProfileKind.ABSOLUTE,
-        schedules=(
-            _schedule(
-                state, record, station, fallback_a(state.site, record.evse), start=None if relative else LONG_AGO
-            ),
-        ),
+        schedules=(_schedule(state, record, station, fallback_a(state.site, record.evse), start=start),),
     )
 
 
