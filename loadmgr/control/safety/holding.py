@@ -3,7 +3,8 @@
 Rules
 -----
 1. A profile counts as installed from its acknowledgement on. One that was sent and not answered makes a second world:
-   both count, and the higher limit of the two is assumed (so a reduction that timed out is not done).
+   both count, and the higher limit of the two is assumed (so a reduction that timed out is not done). Of several, each
+   may be there with or without the others; where that is too much to look at, nothing counts as installed.
 2. A station handles its calls in order, so an acknowledgement settles every earlier doubt about the same profile id.
 3. After an acknowledged reduction the old limit is still assumed until the vehicle had time to follow; of a station
    without a proven record of obeying, until a reading shows that it did, or a raise gives the old limit back.
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import product
 
 from loadmgr.composite.schedule import composite_schedule
 from loadmgr.composite.settings import StationSettings
@@ -27,6 +29,9 @@ from loadmgr.model.ids import ProfileId, TransactionId
 from loadmgr.model.profile import ChargingProfile, ChargingSchedule, ProfileKind, ProfilePurpose, RateUnit
 
 _STANDING = (ProfilePurpose.TX_DEFAULT, ProfilePurpose.CHARGE_POINT_MAX)
+
+MOST_WORLDS = 64
+"""A station that leaves more open than this holds nothing that can be counted on."""
 
 _STEADY_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """A profile that began before this began before anything that is asked."""
@@ -165,19 +170,29 @@ class Holding:
         self.touched()
 
     def worlds(self) -> tuple[tuple[InstalledProfile, ...], ...]:
-        """Return every set of profiles that may be installed: the certain one, and it with each doubtful profile."""
-        certain = tuple(self.certain.values())
-        out = [certain]
-        for doubt in self.doubtful:
-            key = doubt.installed.profile.profile_id
-            out.append((*(i for i in certain if i.profile.profile_id != key), doubt.installed))
+        """Return every set of profiles that may be installed, the certain one first."""
+        out = self._with_doubts()
         if self.volatile:
-            out.append(tuple(i for i in certain if i.profile.purpose is not ProfilePurpose.TX))
+            out += [tuple(i for i in world if i.profile.purpose is not ProfilePurpose.TX) for world in out]
         if self.inherited:
             out.append(())
         if self.ignored:
             return tuple(tuple(i for i in world if i.profile.purpose not in self.ignored) for world in out)
         return tuple(out)
+
+    def _with_doubts(self) -> list[tuple[InstalledProfile, ...]]:
+        """Return the certain profiles with each choice of the doubtful ones; two of one id are never there at once."""
+        doubts: dict[ProfileId, list[InstalledProfile | None]] = {}
+        for doubt in self.doubtful:
+            doubts.setdefault(doubt.installed.profile.profile_id, [None]).append(doubt.installed)
+        if math.prod(map(len, doubts.values())) > MOST_WORLDS:
+            return [tuple(self.certain.values()), ()]
+        out = []
+        for choice in product(*doubts.values()):
+            taken = [installed for installed in choice if installed is not None]
+            replaced = {installed.profile.profile_id for installed in taken}
+            out.append((*(i for key, i in self.certain.items() if key not in replaced), *taken))
+        return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
