@@ -9,14 +9,9 @@ import pytest
 from loadmgr.control.command import ClearProfile, Command, SetProfile
 from loadmgr.control.decision import Standing
 from loadmgr.control.observation import (
-    EvseReading,
     ForeignProfiles,
-    LimitChanged,
     Outcome,
     SessionDeclared,
-    StationTraits,
-    TransactionEnded,
-    TransactionStarted,
 )
 from loadmgr.model.ids import CircuitId, EvseId, ProfileId, StationId, TransactionId
 from loadmgr.model.profile import (
@@ -29,13 +24,7 @@ from loadmgr.model.profile import (
 )
 from loadmgr.model.session import EnergyNeed
 from loadmgr.model.topology import Trust
-from tests.control_world import START, Vehicle, World, prompt, small_site
-
-
-def ready(world: World, *evses: str) -> World:
-    """Return the world with its stations connected and set up."""
-    world.connect(*evses)
-    return world.run(20)
+from tests.control_world import START, World, prompt, ready, small_site, view_of
 
 
 def leases(world: World, evse: str) -> list[SetProfile]:
@@ -46,10 +35,6 @@ def leases(world: World, evse: str) -> list[SetProfile]:
         for _, c in world.commands
         if isinstance(c, SetProfile) and c.station == station and c.profile.purpose is ProfilePurpose.TX
     ]
-
-
-def view_of(world: World, evse: str):
-    return next(v for v in world.controller.view().evses if v.evse == evse)
 
 
 def alarms(world: World) -> set[str]:
@@ -286,53 +271,6 @@ def test_an_offline_station_counts_with_what_it_holds_if_it_keeps_it_and_fully_i
         assert later == max(view_of(world, "E1").assumed_a)
 
 
-def test_a_limit_from_outside_is_obeyed_within_the_reaction_time_and_ends_by_itself():
-    world = ready(World(small_site(evses=2, limit_a=60.0, building_worst_a=0.0)))
-    world.building_a = (0.0, 0.0, 0.0)
-    world.plug("E1")
-    world.plug("E2")
-    world.run(120)
-    until = world.now + timedelta(seconds=600)
-    world.tell(
-        LimitChanged(at=world.now, circuit=CircuitId("main"), source="grid", limit_a=(20.0, 20.0, 20.0), until=until)
-    )
-    world.run(int(world.site.timing.reaction_time_s))
-    assert max(world.draw_a(CircuitId("main"))) <= 20.0
-    world.run(700)
-    assert max(world.draw_a(CircuitId("main"))) > 40.0
-
-
-def test_a_source_that_falls_silent_leaves_the_limit_for_its_silence():
-    world = ready(World(small_site(evses=1, limit_a=60.0, building_worst_a=0.0)))
-    world.building_a = (0.0, 0.0, 0.0)
-    world.plug("E1")
-    told = {"circuit": CircuitId("main"), "source": "grid", "heartbeat_s": 60.0, "silent_limit_a": (10.0, 10.0, 10.0)}
-    for _ in range(4):
-        world.tell(LimitChanged(at=world.now, **told))
-        world.run(50)
-    assert 32.0 == view_of(world, "E1").held_a
-    world.run(60)
-    assert 8.0 <= view_of(world, "E1").held_a <= 10.0
-    assert "silent source" in alarms(world)
-
-    world.tell(LimitChanged(at=world.now, **told))
-    world.run(30)
-    assert 32.0 == view_of(world, "E1").held_a
-    assert "silent source" not in alarms(world)
-
-
-def test_a_power_limit_is_kept():
-    world = ready(World(small_site(evses=2, limit_a=60.0, building_worst_a=0.0)))
-    world.building_a = (0.0, 0.0, 0.0)
-    world.plug("E1")
-    world.plug("E2")
-    world.tell(LimitChanged(at=world.now, circuit=CircuitId("main"), source="contract", limit_w=11_040.0))
-    world.run(200)
-
-    drawn = world.draw_a(CircuitId("main"))
-    assert 6 * 230.0 <= sum(drawn) * 230.0 <= 11_040.0
-
-
 def test_a_building_above_its_worst_case_makes_room_by_lowering_vehicles():
     world = ready(World(small_site(evses=2, limit_a=50.0, building_worst_a=5.0)))
     world.plug("E1")
@@ -356,145 +294,6 @@ def test_a_silent_meter_is_an_alarm_and_makes_no_headroom():
 
     assert "stale meter" in alarms(world)
     assert 20.0 >= view_of(world, "E1").setpoint_a
-
-
-def test_current_that_a_vehicle_leaves_is_handed_on_after_its_limit_is_lowered():
-    world = ready(World(small_site(evses=2, limit_a=45.0, building_worst_a=0.0)))
-    world.building_a = (0.0, 0.0, 0.0)
-    world.plug("E1", Vehicle(max_a=10.0))
-    world.run(30)
-    world.plug("E2")
-    world.run(400)
-
-    assert view_of(world, "E1").held_a <= 13.0
-    assert view_of(world, "E2").held_a >= 30.0
-    assert [] == world.over
-
-
-@pytest.mark.parametrize(("outcome", "alarmed"), [("REJECTED", True), ("FAILED", True), ("TIMED_OUT", False)])
-def test_limits_of_a_kind_that_a_station_does_not_take_are_sent_in_the_other(outcome, alarmed):
-    """One refuses it, one answers with an error, one says nothing at all; silence may also be its network."""
-
-    def only_relative(_rng: random.Random, command: Command) -> tuple[float, Outcome, bool]:
-        lease = isinstance(command, SetProfile) and command.profile.purpose is ProfilePurpose.TX
-        taken = not lease or command.profile.kind is ProfileKind.RELATIVE
-        return (0.0, Outcome.ACCEPTED, True) if taken else (5.0, Outcome[outcome], False)
-
-    world = ready(World(small_site(evses=1), policy=only_relative))
-    world.plug("E1")
-    world.run(60)
-    assert alarmed == any(alarm.kind == "limit refused" for alarm in world.controller.view().alarms)
-    world.run(400)
-
-    assert 6.0 <= world.station("E1").limit_a(world.now)
-    assert [] == [alarm for alarm in world.controller.view().alarms if alarm.kind == "limit refused"]
-
-
-@pytest.mark.parametrize(("unit", "switches", "assumed_phases"), [("W", True, 3), ("W", False, 1), ("A", True, 1)])
-def test_where_a_station_may_switch_phases_by_itself_every_phase_counts(unit, switches, assumed_phases):
-    """Some do under a limit in W; in A a vehicle stays on the phases that it was seen on."""
-    world = World(small_site(evses=1))
-    world.station("E1").units = frozenset({RateUnit(unit)})
-    world.connect()
-    world.tell(StationTraits(at=world.now, station=StationId("S1"), switches_phases=switches))
-    world.run(20)
-    transaction = world.plug("E1")
-    for _ in range(3):
-        world.run(1)
-        seen = EvseReading(
-            at=world.now, station=StationId("S1"), number=1, transaction=transaction, currents_a=(6.0, 0.0, 0.0)
-        )
-        world.tell(seen)
-
-    assert assumed_phases == sum(a > 0.0 for a in view_of(world, "E1").assumed_a)
-
-
-def test_phases_are_found_from_readings_and_leave_the_others_free():
-    world = ready(World(small_site(evses=3, limit_a=40.0, building_worst_a=0.0)))
-    world.building_a = (0.0, 0.0, 0.0)
-    world.plug("E1", Vehicle(phases=1))
-    world.run(120)
-
-    assert 1 == view_of(world, "E1").phases
-    assert [32.0, 0.0, 0.0] == list(view_of(world, "E1").assumed_a)
-
-
-def test_energy_is_counted_through_a_register_that_starts_anew():
-    world = ready(World(small_site(evses=1, limit_a=60.0)))
-    world.plug("E1")
-    world.run(600)
-    fake = world.station("E1")
-    taken = fake.vehicle.taken_wh
-    fake.register_wh = 0.0
-    world.run(600)
-
-    assert pytest.approx(fake.vehicle.taken_wh, abs=0.02 * taken + 250.0) == view_of(world, "E1").session.delivered_wh
-
-
-def test_repeated_and_late_transaction_messages_change_nothing():
-    world = ready(World(small_site(evses=1, limit_a=60.0)))
-    first = world.plug("E1")
-    world.run(300)
-    delivered = view_of(world, "E1").session.delivered_wh
-    repeat = TransactionStarted(at=world.now, station=StationId("S1"), number=1, transaction=first, meter_wh=0.0)
-    world.tell(repeat)
-    world.run(1)
-    assert view_of(world, "E1").session.delivered_wh >= delivered
-
-    world.unplug("E1")
-    world.run(5)
-    ended = [s for d in world.decisions for s in d.ended]
-    assert [first] == [s.transaction for s in ended]
-    world.tell(TransactionEnded(at=world.now, station=StationId("S1"), number=1, transaction=first))
-    world.tell(repeat)
-    world.run(5)
-    assert view_of(world, "E1").session is None
-
-
-def test_a_transaction_whose_start_was_lost_is_adopted_from_its_readings():
-    world = ready(World(small_site(evses=1, limit_a=60.0)))
-    world.alive = False
-    transaction = world.plug("E1")
-    world.run(2)
-    world._queue.clear()
-    world.alive = True
-    world.run(40)
-
-    assert transaction == view_of(world, "E1").session.transaction
-
-
-def test_an_adopted_transaction_counts_fully_until_a_limit_of_ours_is_acknowledged():
-    def no_leases(rng: random.Random, command: Command) -> tuple[float, Outcome, bool]:
-        if isinstance(command, SetProfile) and command.profile.purpose is ProfilePurpose.TX and silent:
-            return 20.0, Outcome.TIMED_OUT, False
-        return prompt(rng, command)
-
-    silent = True
-    world = ready(World(small_site(evses=1, limit_a=60.0), policy=no_leases))
-    world.alive = False
-    world.plug("E1")
-    world.run(2)
-    world._queue.clear()
-    world.alive = True
-    world.run(60)
-    assert 32.0 == max(view_of(world, "E1").assumed_a)
-
-    silent = False
-    world.tell(LimitChanged(at=world.now, circuit=CircuitId("main"), source="grid", limit_a=(15.0, 15.0, 15.0)))
-    world.run(120)
-    assert 10.0 >= max(view_of(world, "E1").assumed_a)
-
-
-def test_what_was_declared_before_the_transaction_belongs_to_it():
-    world = ready(World(small_site(evses=1)))
-    departure = world.now + timedelta(hours=3)
-    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), departure=departure, need=EnergyNeed(wanted_wh=5000.0)))
-    world.run(2)
-    world.plug("E1")
-    world.run(2)
-
-    session = view_of(world, "E1").session
-    assert (departure, 5000.0, "driver") == (session.departure, session.wanted_wh, session.source)
 
 
 def test_every_evse_has_a_reason():

@@ -8,7 +8,7 @@ from loadmgr.control.observation import LimitChanged
 from loadmgr.control.outside.told import Evidence
 from loadmgr.model.compliance import dimmed_power_w
 from loadmgr.model.ids import CircuitId
-from tests.control_world import World, small_site
+from tests.control_world import World, ready, small_site, view_of
 
 MAIN = CircuitId("main")
 
@@ -112,3 +112,50 @@ def test_a_source_whose_limit_ended_is_still_expected_to_repeat_itself():
 
     assert max(world.draw_a(MAIN)) <= 25.0
     assert "silent source" in {a.kind for a in world.controller.view().alarms}
+
+
+def test_a_limit_from_outside_is_obeyed_within_the_reaction_time_and_ends_by_itself():
+    world = ready(World(small_site(evses=2, limit_a=60.0, building_worst_a=0.0)))
+    world.building_a = (0.0, 0.0, 0.0)
+    world.plug("E1")
+    world.plug("E2")
+    world.run(120)
+    until = world.now + timedelta(seconds=600)
+    world.tell(
+        LimitChanged(at=world.now, circuit=CircuitId("main"), source="grid", limit_a=(20.0, 20.0, 20.0), until=until)
+    )
+    world.run(int(world.site.timing.reaction_time_s))
+    assert max(world.draw_a(CircuitId("main"))) <= 20.0
+    world.run(700)
+    assert max(world.draw_a(CircuitId("main"))) > 40.0
+
+
+def test_a_source_that_falls_silent_leaves_the_limit_for_its_silence():
+    world = ready(World(small_site(evses=1, limit_a=60.0, building_worst_a=0.0)))
+    world.building_a = (0.0, 0.0, 0.0)
+    world.plug("E1")
+    told = {"circuit": CircuitId("main"), "source": "grid", "heartbeat_s": 60.0, "silent_limit_a": (10.0, 10.0, 10.0)}
+    for _ in range(4):
+        world.tell(LimitChanged(at=world.now, **told))
+        world.run(50)
+    assert 32.0 == view_of(world, "E1").held_a
+    world.run(60)
+    assert 8.0 <= view_of(world, "E1").held_a <= 10.0
+    assert "silent source" in {a.kind for a in world.controller.view().alarms}
+
+    world.tell(LimitChanged(at=world.now, **told))
+    world.run(30)
+    assert 32.0 == view_of(world, "E1").held_a
+    assert "silent source" not in {a.kind for a in world.controller.view().alarms}
+
+
+def test_a_power_limit_is_kept():
+    world = ready(World(small_site(evses=2, limit_a=60.0, building_worst_a=0.0)))
+    world.building_a = (0.0, 0.0, 0.0)
+    world.plug("E1")
+    world.plug("E2")
+    world.tell(LimitChanged(at=world.now, circuit=CircuitId("main"), source="contract", limit_w=11_040.0))
+    world.run(200)
+
+    drawn = world.draw_a(CircuitId("main"))
+    assert 6 * 230.0 <= sum(drawn) * 230.0 <= 11_040.0
