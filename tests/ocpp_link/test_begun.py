@@ -44,7 +44,7 @@ def outcome(work: Work) -> tuple[Any, bool]:
         inbox.push(nothing)
         await asyncio.sleep(0.001)  # now its task rests
         asyncio.get_running_loop().call_soon(read)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             found = await ended
         again = asyncio.Event()
 
@@ -52,7 +52,7 @@ def outcome(work: Work) -> tuple[Any, bool]:
             again.set()
 
         inbox.push(set_again)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await again.wait()  # the task has outlived it
         return found
 

@@ -138,7 +138,7 @@ def test_a_strangers_station_charges_and_takes_a_profile(version: str) -> None:
             point = STRANGERS[version]("stranger", socket)
             point.profiles = []
             listening = asyncio.create_task(point.start())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await (charge_16(point) if version == "1.6" else charge_2(point))
             listening.cancel()
         await server.close()
@@ -233,7 +233,7 @@ def test_our_station_charges_at_a_strangers_csms_and_takes_its_profile(version: 
         async with websockets.serve(connected, "127.0.0.1", 0, subprotocols=[f"ocpp{version}"]) as server:  # type: ignore[list-item]
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/central"
             station = ChargingStation(identity="CS", version=version, url=url, clock=SystemClock(), body=body)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await station.connect()
                 assert "Accepted" == (await station.boot()).status
                 await station.status(1, "Preparing")

@@ -71,7 +71,7 @@ def test_the_command_logs_every_message_and_serves_counters(site: Path, tmp_path
                 await below.connect()
                 await below.boot()
                 url = f"http://127.0.0.1:{ports['metrics']}/metrics"
-                page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read().decode())
+                page = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=30).read().decode())
                 await below.disconnect()
                 return str(page)
 
@@ -93,7 +93,7 @@ def test_only_the_metrics_are_there() -> None:
         page = await serve_metrics(0, lambda: "")
         url = f"http://127.0.0.1:{page.sockets[0].getsockname()[1]}/etc/passwd"
         try:
-            await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10))
+            await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=30))
         except urllib.error.HTTPError as error:
             error.close()
             return error.code

@@ -71,7 +71,7 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 def _wait_for_workers(address: str, deadline: float) -> None:
     from distributed import Client
 
-    with Client(address, timeout=10.0, set_as_default=False) as client:
+    with Client(address, timeout=30.0, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=max(deadline - time.monotonic(), 1.0))
 
 

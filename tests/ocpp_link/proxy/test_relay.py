@@ -261,7 +261,7 @@ def test_two_strangers_talk_through_it() -> None:
             async with websockets.connect(url, subprotocols=["ocpp1.6"]) as socket:  # type: ignore[list-item]
                 point = StationPoint("CS", socket)
                 listening = asyncio.create_task(point.start())
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     booted = await point.call(call16.BootNotification("model", "vendor"))
                     await done.wait()
                 listening.cancel()

@@ -235,7 +235,7 @@ def test_every_frame_of_the_catalogue_passes_as_it_is_written(version: Version) 
                         for by_caller, text in frames_of(row, 2 * number + way):
                             speaker, hearer = (caller, called) if by_caller else (called, caller)
                             await speaker.send(text)
-                            async with asyncio.timeout(5):
+                            async with asyncio.timeout(30):
                                 arrived.append((text, await hearer.recv()))
             await proxy.close()
 

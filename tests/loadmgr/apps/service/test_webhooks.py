@@ -86,7 +86,7 @@ def test_commands_are_posted_signed_and_again_until_they_are_taken():
             made = (await client.put("/v1/sites/small/webhook", json={"url": receiver.url})).json()
             hosted.accompany(deliver(service, hosted))
             await Csms(client).boot("E1")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while len(receiver.got) < 2:  # noqa: ASYNC110 - another thread counts
                     await asyncio.sleep(0.02)
             shown = (await client.get("/v1/sites/small/webhook")).json()
