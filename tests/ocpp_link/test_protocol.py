@@ -1,7 +1,6 @@
 """The sans-I/O machine: frames in, events and frames out."""
 
 import json
-from itertools import count
 from typing import Any
 
 import pytest
@@ -19,26 +18,7 @@ from ocpp_link.events import (
     Mended,
     UnsolicitedReply,
 )
-from ocpp_link.protocol import Protocol
-
-TIME = "2025-03-20T10:00:00.000Z"
-HEARTBEAT_REPLY = {"currentTime": TIME}
-
-
-def machine(
-    version: Version = "1.6", role: Role = Role.CSMS, *, strict: bool = False, timeout_s: float = 30.0
-) -> Protocol:
-    """Return a machine whose message ids count up from m1."""
-    numbers = count(1)
-    return Protocol(
-        role=role, version=version, strict=strict, call_timeout_s=timeout_s, new_id=lambda: f"m{next(numbers)}"
-    )
-
-
-def sent(protocol: Protocol) -> list[Any]:
-    """Return the frames that the machine wants to send."""
-    return [json.loads(text) for text in protocol.texts_to_send()]
-
+from tests.ocpp_link.machine import HEARTBEAT_REPLY, TIME, machine, sent
 
 # --- what every endpoint must take ---
 

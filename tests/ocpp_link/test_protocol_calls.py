@@ -1,10 +1,7 @@
 """The sans-I/O machine: one call at a time each way, deadlines, late and repeated answers, the queue."""
 
 import json
-from itertools import count
-from typing import Any
 
-from ocpp_link.dialect import Role, Version
 from ocpp_link.errors import CallExpired, CallTimeout, ConnectionLost, InvalidResponse
 from ocpp_link.events import (
     CallFailed,
@@ -16,26 +13,8 @@ from ocpp_link.events import (
     UnsolicitedReply,
 )
 from ocpp_link.outbox import Priority
-from ocpp_link.protocol import Protocol
 from ocpp_link.theirs import REMEMBERED_IDS
-
-TIME = "2025-03-20T10:00:00.000Z"
-HEARTBEAT_REPLY = {"currentTime": TIME}
-
-
-def machine(
-    version: Version = "1.6", role: Role = Role.CSMS, *, strict: bool = False, timeout_s: float = 30.0
-) -> Protocol:
-    """Return a machine whose message ids count up from m1."""
-    numbers = count(1)
-    return Protocol(
-        role=role, version=version, strict=strict, call_timeout_s=timeout_s, new_id=lambda: f"m{next(numbers)}"
-    )
-
-
-def sent(protocol: Protocol) -> list[Any]:
-    """Return the frames that the machine wants to send."""
-    return [json.loads(text) for text in protocol.texts_to_send()]
+from tests.ocpp_link.machine import HEARTBEAT_REPLY, TIME, machine, sent
 
 
 def test_one_call_of_ours_is_in_flight_and_the_peers_calls_are_answered_meanwhile() -> None:
