@@ -80,8 +80,8 @@ class EvseView:
         Phases that the vehicle was seen to use.
     reason : str
         Why it gets what it gets, in plain words.
-    plan : tuple of (datetime, float)
-        Current [A per phase] from each instant on.
+    plan_a : tuple of float
+        Setpoint [A per phase] in each step of the plan, below 0 where its vehicle is to feed back; empty without one.
     discharge_a : float
         What its vehicle is to feed back now [A per phase].
     export_a : (L1, L2, L3)
@@ -106,7 +106,7 @@ class EvseView:
     state_of_charge_ratio: float | None
     phases: int | None
     reason: str
-    plan: tuple[tuple[datetime, float], ...]
+    plan_a: tuple[float, ...]
     discharge_a: float = 0.0
     export_a: PhaseAmps = (0.0, 0.0, 0.0)
     known: VehicleKnown | None = None
@@ -221,7 +221,13 @@ class OutsideView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteView:
-    """The site as the controller sees it."""
+    """The site as the controller sees it.
+
+    Parameters
+    ----------
+    plan_times : tuple of datetime
+        Where the steps of the plan in force begin.
+    """
 
     at: datetime
     evses: tuple[EvseView, ...]
@@ -230,6 +236,7 @@ class SiteView:
     stations: tuple[StationView, ...] = ()
     limits: tuple[OutsideView, ...] = ()
     batteries: tuple[BatteryView, ...] = ()
+    plan_times: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """The site as the controller sees it, for people: built on demand, never read by the control itself."""
 
 from dataclasses import replace
-from datetime import datetime
 
 import numpy as np
 
@@ -33,6 +32,7 @@ def site_view(context: Context, situation: Situation) -> SiteView:
         ),
         limits=outside_views(state, context.now),
         batteries=battery_views(state, context.now),
+        plan_times=() if context.plan is None else context.plan.grid.times[:-1],
     )
 
 
@@ -71,9 +71,9 @@ def _as_measured(view: EvseView, record: EvseRecord) -> EvseView:
 def _evse_view(context: Context, record: EvseRecord, assumed: Assumed) -> EvseView:
     evse, plan = record.evse, context.plan
     charging, draw = record.charging, record.draw
-    planned: tuple[tuple[datetime, float], ...] = ()
+    planned_a: tuple[float, ...] = ()
     if plan is not None and evse.id in plan.currents_a and charging is not None:
-        planned = tuple(zip(plan.grid.times, plan.currents_a[evse.id].tolist(), strict=False))
+        planned_a = tuple(plan.currents_a[evse.id].tolist())
     return EvseView(
         evse=evse.id,
         station=evse.station,
@@ -89,7 +89,7 @@ def _evse_view(context: Context, record: EvseRecord, assumed: Assumed) -> EvseVi
         state_of_charge_ratio=record.state_of_charge_ratio,
         phases=None if record.phases_seen is None else len(record.phases_seen),
         reason=reason_of(context, record),
-        plan=planned,
+        plan_a=planned_a,
         discharge_a=context.discharges_a.get(evse.id, 0.0),
         export_a=(0.0, 0.0, 0.0) if draw is None else draw.export_a,
         known=what_is_known(record, context.now),

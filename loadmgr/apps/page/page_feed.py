@@ -34,7 +34,6 @@ RISK_WH = 100.0
 """A forecast that misses what was wanted by more than this is at risk [Wh]."""
 
 Row = dict[str, Any]
-Plan = tuple[tuple[datetime, float], ...]
 Loads = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
@@ -53,7 +52,7 @@ class _Ahead:
     """The plans of a view as the page shows them, and what they were made of: they change with decisions only."""
 
     site: Site
-    made_of: tuple[tuple[Plan, int | None], ...]
+    made_of: tuple[object, ...]
     times: list[int]
     of_evse: dict[EvseId, list[float]]
     of_circuit: dict[CircuitId, Loads]
@@ -183,23 +182,23 @@ class PageFeed:
         return self._prices[3]
 
 
-def _plans(view: SiteView) -> tuple[tuple[Plan, int | None], ...]:
-    return tuple((evse.plan, evse.phases) for evse in view.evses)
+def _plans(view: SiteView) -> tuple[object, ...]:
+    return (view.plan_times, *((evse.plan_a, evse.phases) for evse in view.evses))
 
 
 def _ahead(view: SiteView, site: Site) -> _Ahead:
-    longest = max((evse.plan for evse in view.evses), key=len, default=())
-    of_evse = {e.evse: [round(current_a, 1) for _, current_a in e.plan] for e in view.evses}
+    times = view.plan_times if any(evse.plan_a for evse in view.evses) else ()
+    of_evse = {e.evse: [round(current_a, 1) for current_a in e.plan_a] for e in view.evses}
     of_circuit: dict[CircuitId, Loads] = {}
     for circuit in view.circuits:
-        planned = np.zeros((3, len(longest)))
+        planned = np.zeros((3, len(times)))
         below = {e.id: e for e in site.evses_under(CircuitId(circuit.circuit))}
         for evse in view.evses:
-            if evse.evse in below and evse.plan:
+            if evse.evse in below and evse.plan_a:
                 phases = below[evse.evse].phases
-                planned[list(phases[: evse.phases or len(phases)]), : len(evse.plan)] += of_evse[evse.evse]
+                planned[list(phases[: evse.phases or len(phases)])] += of_evse[evse.evse]
         of_circuit[circuit.circuit] = planned
-    return _Ahead(site, _plans(view), [int(at.timestamp()) for at, _ in longest], of_evse, of_circuit)
+    return _Ahead(site, _plans(view), [int(at.timestamp()) for at in times], of_evse, of_circuit)
 
 
 def _circuit(circuit: CircuitView, found: Circuit, ahead: _Ahead) -> Row:

@@ -204,6 +204,7 @@ def explained(process: SiteProcess, name: object) -> dict[str, Any]:
     return {
         "site": status["site"],
         "at": status["at"],
+        "plan_times": status["plan_times"],
         "evse": next(e for e in status["evses"] if e["evse"] == evse.id),
         "station": next(s for s in status["stations"] if s["station"] == evse.station),
         "circuits": [c for each in path for c in status["circuits"] if c["circuit"] == each],

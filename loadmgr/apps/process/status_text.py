@@ -51,7 +51,7 @@ def show_explanation(found: dict[str, Any], console: Console | None = None) -> N
         out.print(f"draws {_amps(evse['measured_a'])}")
     if session is not None:
         out.print(_session(session, zone))
-    ahead = _plan(evse["plan"], zone)
+    ahead = _plan(zip(found["plan_times"], evse["plan_a"], strict=False), zone)  # without a plan there are no setpoints
     if ahead:
         out.print(f"plan: {ahead}", soft_wrap=True)
     out.print(_circuits(found["circuits"]))
@@ -70,7 +70,7 @@ def _session(session: dict[str, Any], zone: ZoneInfo) -> str:
     )
 
 
-def _plan(plan: Iterable[list[Any]], zone: ZoneInfo) -> str:
+def _plan(plan: Iterable[tuple[str, float]], zone: ZoneInfo) -> str:
     """Return the changes of a plan: the instants at which its current is another one."""
     out: list[str] = []
     before = None

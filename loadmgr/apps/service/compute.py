@@ -49,7 +49,7 @@ def compute_routes(service: Service) -> APIRouter:
 
         async def answer() -> bytes:
             found = await service.engine.schedule(asked, at=at, may_see=caller.sites)
-            return orjson.dumps(found, option=orjson.OPT_UTC_Z)
+            return orjson.dumps(found)
 
         return await once(service, caller, answer, key=None if asked.dry_run else key, body=request.state.body_bytes)
 

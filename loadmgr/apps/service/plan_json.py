@@ -1,6 +1,7 @@
 """The plan in force as plain values, for a page: currents of EVSEs, loads of circuits, prices."""
 
 import itertools
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,26 +31,25 @@ def plan_json(process: SiteProcess) -> dict[str, Any]:
     if not process.decided:
         return none
     view, site = process.controller.view(), process.site
-    planned = [e for e in view.evses if e.plan]
+    planned = [e for e in view.evses if e.plan_a]
     if not planned:
         return none
-    starts = [start for start, _ in planned[0].plan]
-    grid = _grid(starts)
+    grid = _grid(view.plan_times)
     drawn = {e.evse: _on_phases(site, e) for e in planned}
     circuits = {}
     for circuit in view.circuits:
         below = [drawn[e.id] for e in site.evses_under(circuit.circuit) if e.id in drawn]
-        load = np.sum(below, axis=0) if below else np.zeros((3, len(starts)))
+        load = np.sum(below, axis=0) if below else np.zeros((3, len(grid)))
         circuits[circuit.circuit] = (load + np.array(circuit.building_a)[:, None]).round(2).tolist()
     return {
         "times": list(grid.times),
-        "evses": {e.evse: [amps for _, amps in e.plan] for e in planned},
+        "evses": {e.evse: list(e.plan_a) for e in planned},
         "circuits": circuits,
         "price_per_kwh": _prices(process, grid),
     }
 
 
-def _grid(starts: list[datetime]) -> TimeGrid:
+def _grid(starts: Sequence[datetime]) -> TimeGrid:
     lengths = [int((b - a).total_seconds()) for a, b in itertools.pairwise(starts)]
     return TimeGrid(starts[0], (*lengths, lengths[-1] if lengths else 900))
 
@@ -58,9 +58,9 @@ def _on_phases(site: Site, view: EvseView) -> Loads:
     evse = site.evse_by_id[view.evse]
     known = None if view.known is None else view.known.phases
     used = evse.phases if known is None else [evse.phases[i] for i in known]
-    out = np.zeros((3, len(view.plan)))
+    out = np.zeros((3, len(view.plan_a)))
     for phase in used:
-        out[int(phase)] = [amps for _, amps in view.plan]
+        out[int(phase)] = view.plan_a
     return out
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from loadmgr.apps.process.settings import control_settings
 from loadmgr.apps.service.facts import Facts
 from loadmgr.apps.service.snapshot import ScheduleRequest
@@ -19,7 +21,7 @@ from loadmgr.control.alarm import Alarm
 from loadmgr.control.command import Command
 from loadmgr.control.controller import SiteController
 from loadmgr.control.decision import CircuitView, Decision, EvseView, SiteView
-from loadmgr.control.observation import ProfilesReported
+from loadmgr.control.handed_over import ProfilesReported, VehicleKnown
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion
@@ -75,9 +77,10 @@ def told(controller: SiteController, facts: Facts) -> None:
 
 
 def document(schedule: Schedule, facts: Facts, *, late: bool, dry_run: bool) -> Json:
-    """Return an answer as plain values; instants of setpoints stay instants, which orjson writes faster."""
+    """Return an answer as values that orjson writes; setpoints, which are most of it, are text already."""
     decision = schedule.decision
     commands = [command_json(c, schedule.site, facts.versions[c.station]) for c in decision.commands]
+    form = _setpoints_form(schedule.view.plan_times)
     profiles = {c["evse"]: c for c in commands if c["action"] == "SetChargingProfile" and c["evse"] is not None}
     return {
         "site": schedule.site.name,
@@ -87,7 +90,7 @@ def document(schedule: Schedule, facts: Facts, *, late: bool, dry_run: bool) -> 
         "budget_exceeded": late,
         "dry_run": dry_run,
         "commands": commands,
-        "evses": [evse_json(view, profiles.get(view.evse), facts.versions) for view in schedule.view.evses],
+        "evses": [evse_json(view, profiles.get(view.evse), facts.versions, form=form) for view in schedule.view.evses],
         "circuits": [circuit_json(view) for view in schedule.view.circuits],
         "alarms": alarms_json(schedule.view.alarms),
     }
@@ -110,8 +113,8 @@ def command_json(command: Command, site: Site, version: OcppVersion) -> Json:
     }
 
 
-def evse_json(view: EvseView, command: Json | None, versions: dict[StationId, OcppVersion]) -> Json:
-    """Return an EVSE as it stands, with the profile that is to be set on it now."""
+def evse_json(view: EvseView, command: Json | None, versions: dict[StationId, OcppVersion], *, form: str) -> Json:
+    """Return an EVSE as it stands, with the profile that is to be set on it now, and its setpoints in a form."""
     version = versions.get(view.station)
     session = view.session
     out: Json = {
@@ -125,9 +128,9 @@ def evse_json(view: EvseView, command: Json | None, versions: dict[StationId, Oc
         "assumed_a": list(view.assumed_a),
         "reason": view.reason,
         "set_charging_profile": None if command is None else command["payload"],
-        "setpoints": [{"start": start, "current_a": amps} for start, amps in view.plan],
+        "setpoints": orjson.Fragment(form % view.plan_a if view.plan_a else "[]"),
         "session": None,
-        "memory": None,
+        "memory": None if view.known is None else memory_json(view.known),
     }
     if session is not None:
         wanted = session.wanted_wh
@@ -140,17 +143,24 @@ def evse_json(view: EvseView, command: Json | None, versions: dict[StationId, Oc
             "shortfall_wh": None if wanted is None else max(0.0, wanted - session.expected_wh),
             "full_by": None if session.full_by is None else _time(session.full_by),
         }
-    if view.known is not None:
-        known = view.known
-        out["memory"] = {
-            "phases": None if known.phases is None else list(known.phases),
-            "accepts_a": known.accepts_a,
-            "accepts_since": None if known.accepts_since is None else _time(known.accepts_since),
-            "told": known.told,
-            "on_since": None if known.on_since is None else _time(known.on_since),
-            "off_since": None if known.off_since is None else _time(known.off_since),
-        }
     return out
+
+
+def memory_json(known: VehicleKnown) -> Json:
+    """Return what was found out about a session, for the request after this."""
+    return {
+        "phases": None if known.phases is None else list(known.phases),
+        "accepts_a": known.accepts_a,
+        "accepts_since": None if known.accepts_since is None else _time(known.accepts_since),
+        "told": known.told,
+        "on_since": None if known.on_since is None else _time(known.on_since),
+        "off_since": None if known.off_since is None else _time(known.off_since),
+    }
+
+
+def _setpoints_form(starts: Sequence[datetime]) -> str:
+    """Return the setpoints of an EVSE as JSON with a place for each current: every EVSE has the same instants."""
+    return "[" + ",".join(f'{{"start":"{_time(start)}","current_a":%r}}' for start in starts) + "]"
 
 
 def circuit_json(view: CircuitView) -> Json:

@@ -123,7 +123,9 @@ def _requests(
             if settings.peak_hours:
                 request = replace(request, max_a=steps_a(state, record, request.max_a, settings=settings, grid=grid))
             before = None if previous is None else previous.resampled_a(evse.id, charging.transaction, grid)
-            requests.append(replace(request, circuit=feeds[evse.id], previous_a=before))
+            if before is not None or feeds[evse.id] != request.circuit:
+                request = replace(request, circuit=feeds[evse.id], previous_a=before)
+            requests.append(request)
             continue
         load = situation.assumed[evse.id]
         own_a = fixed_a.setdefault(feeds[evse.id], np.zeros(3))

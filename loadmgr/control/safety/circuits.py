@@ -164,12 +164,21 @@ class LoadBook:
         self._site = site
         self._evses = tuple(assumed)
         self._index = {evse: i for i, evse in enumerate(self._evses)}
+        self._weights_of: dict[tuple[CircuitId, tuple[Phase, ...]], Floats] = {}
         self._weights = np.stack([self._weight(e, assumed[e].phases) for e in self._evses], axis=1)
+        self._drawing: dict[EvseId, list[int]] = {}
         self._currents = np.array([self._values(assumed[e].envelope) for e in self._evses])
         self.load: Floats = rows.base[:, None] + self._weights @ self._currents
 
     def _weight(self, evse: EvseId, phases: tuple[Phase, ...]) -> Floats:
-        on_path = {c.id for c in self._site.path(self._site.evse_by_id[evse].circuit)}
+        circuit = self._site.evse_by_id[evse].circuit
+        known = self._weights_of.get((circuit, phases))
+        if known is None:
+            known = self._weights_of[circuit, phases] = self._weight_at(circuit, phases)
+        return known
+
+    def _weight_at(self, circuit: CircuitId, phases: tuple[Phase, ...]) -> Floats:
+        on_path = {c.id for c in self._site.path(circuit)}
         weights = [
             0.0
             if c not in on_path
@@ -192,7 +201,9 @@ class LoadBook:
 
     def rows_of(self, evse: EvseId) -> list[int]:
         """Return the rows on which an EVSE draws."""
-        return [int(r) for r in np.flatnonzero(self._weights[:, self._index[evse]] > 0.0)]
+        if evse not in self._drawing:
+            self._drawing[evse] = np.flatnonzero(self._weights[:, self._index[evse]] > 0.0).tolist()
+        return self._drawing[evse]
 
     def grant_a(self, evse: EvseId, wanted_a: float, *, until_s: float, anew: bool) -> tuple[float, int | None]:
         """Return how much of a current an EVSE may have from now until an instant, and the row that says so.

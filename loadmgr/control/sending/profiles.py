@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from loadmgr.composite.snapshot import InstalledProfile
 from loadmgr.control.command import SetProfile
@@ -167,20 +168,14 @@ def _windows_profile(state: SiteState, record: EvseRecord, station: StationRecor
     """Return the default profile that opens an EVSE's daily windows and no others."""
     steps = periods(state.windows[record.evse.id])
     schedule = _schedule(state, record, station, 0.0, start=LONG_AGO, duration_s=DAY_S)
+    windows = tuple(SchedulePeriod(start_s=s, limit=_limit(state, record, schedule.unit, a)) for s, a in steps)
     return ChargingProfile(
         profile_id=ProfileId(FAILSAFE_IDS + record.evse.number),
         stack_level=stack_level(station),
         purpose=ProfilePurpose.TX_DEFAULT,
         kind=ProfileKind.RECURRING,
         recurrency=Recurrency.DAILY,
-        schedules=(
-            replace(
-                schedule,
-                periods=tuple(
-                    SchedulePeriod(start_s=s, limit=_limit(state, record, schedule.unit, a)) for s, a in steps
-                ),
-            ),
-        ),
+        schedules=(replace(schedule, periods=windows),),
     )
 
 
@@ -188,10 +183,8 @@ def maximum_profile(state: SiteState, station: StationRecord) -> ChargingProfile
     """Return the station maximum: what is installed, all EVSEs together; the fail-safe where it is the only limit."""
     evses = state.site.evses_of(station.station.id)
     record = state.evses[evses[0].id]
-    level, schedule = (
-        stack_level(station),
-        _schedule(state, record, station, sum(e.max_a for e in evses), start=LONG_AGO),
-    )
+    level = stack_level(station)
+    schedule = _schedule(state, record, station, sum(e.max_a for e in evses), start=LONG_AGO)
     if station.form.whole or (record.form.whole and record.charging is None):  # the only limit that it follows
         schedule = _schedule(state, record, station, fallback_a(state.site, record.evse), start=LONG_AGO)
     elif schedule.unit is RateUnit.W and record.evse.current_type is CurrentType.AC:
@@ -381,10 +374,19 @@ def _schedule(
 ) -> ChargingSchedule:
     unit = unit or rate_unit(station, record.evse)
     limit = _limit(state, record, unit, current_a)
+    schedule_id = None if station.version in (None, OcppVersion.V16) else 1
+    return _constant(unit, limit, schedule_id=schedule_id, start=start, duration_s=duration_s)
+
+
+@lru_cache(maxsize=1024)
+def _constant(
+    unit: RateUnit, limit: float, *, schedule_id: int | None, start: datetime | None, duration_s: int | None
+) -> ChargingSchedule:
+    """Return a schedule of one limit: fail-safes and maxima of most stations of a site have the same."""
     return ChargingSchedule(
         unit=unit,
         periods=(SchedulePeriod(start_s=0, limit=limit),),
-        schedule_id=None if station.version in (None, OcppVersion.V16) else 1,
+        schedule_id=schedule_id,
         start=start,
         duration_s=duration_s,
     )

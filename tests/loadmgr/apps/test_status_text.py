@@ -2,11 +2,14 @@
 
 import io
 import json
+import re
+from types import SimpleNamespace
 
 from rich.console import Console
 
+from loadmgr.apps.process.local_control import explained
 from loadmgr.apps.process.status import view_status
-from loadmgr.apps.process.status_text import show_status
+from loadmgr.apps.process.status_text import show_explanation, show_status
 from loadmgr.control.decision import SiteView
 from ocpp_link.profile_book import ProfileBook
 from tests.loadmgr.control import test_battery, test_discharge
@@ -39,3 +42,21 @@ def test_a_battery_is_shown_with_what_it_is_told_and_does() -> None:
     row = next(line for line in shown(world.controller.view()).splitlines() if "discharges by the plan" in line)
     assert f"{battery.setpoint_w} W" in row
     assert "%" in row
+
+
+def test_the_explanation_of_an_evse_has_its_plan_below_zero_where_it_feeds_back() -> None:
+    world = test_discharge.a_world().run(900)
+    process = SimpleNamespace(
+        site=world.site,
+        connected=(),
+        messages={"in": 0, "out": 0},
+        csms=None,
+        decided=True,
+        controller=world.controller,
+        models=ProfileBook(),
+        condition=lambda: {"journal": None},
+    )
+    console = Console(file=io.StringIO(), width=220)
+    with console.capture() as captured:
+        show_explanation(json.loads(json.dumps(explained(process, "E1"))), console)
+    assert re.search(r"plan: \d\d:\d\d -12 A, \d\d:\d\d", captured.get())

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loadmgr.apps.service.facts import facts_of
-from loadmgr.apps.service.schedule import evse_json, run_schedule
+from loadmgr.apps.service.schedule import memory_json, run_schedule
 from loadmgr.apps.service.snapshot import ScheduleRequest
 from loadmgr.bridge import to_ocpp
 from loadmgr.bridge.profile_json import profile_to_json
@@ -81,7 +81,7 @@ def snapshot_of(world, limit_a):
                 "wanted_wh": e.session.wanted_wh,
                 "delivered_wh": e.session.delivered_wh,
                 "priority": e.session.priority,
-                "memory": evse_json(e, None, {})["memory"],
+                "memory": memory_json(e.known),
             }
             for e in taken
         ],

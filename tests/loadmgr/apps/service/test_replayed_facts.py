@@ -59,7 +59,7 @@ def plain(state):
             evse["session"].pop("expected_wh")
             evse["session"].pop("full_by")
             evse["known"].pop("at")
-        evse.pop("plan")
+        evse.pop("plan_a")
     return state
 
 
