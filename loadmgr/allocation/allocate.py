@@ -177,17 +177,15 @@ def _allocation(
     back = np.maximum(-setpoints_a, 0.0) / (evses.efficiency_ratio * evses.discharge_efficiency_ratio)[:, None]
     net_wh = ((np.maximum(setpoints_a, 0.0) - back) * wh_per_a).sum(axis=1)
     energy_wh = np.minimum(net_wh, need_wh[:, -1])
-    widths = np.diff(need_wh, axis=1, prepend=0.0)
-    got = np.clip(
-        energy_wh[:, None] - np.concatenate([np.zeros((len(need_wh), 1)), need_wh[:, :-1]], axis=1), 0.0, widths
-    )
+    tier_wh = evses.tier_wh
+    got_wh = np.clip(energy_wh[:, None] - (need_wh - tier_wh), 0.0, tier_wh)
     return Allocation(
         grid=problem.grid,
         evse_ids=problem.evses.ids,
         current_a=setpoints_a,
         planned_a=planned_a,
         energy_wh=energy_wh,
-        shortfall_wh=widths - got,
+        shortfall_wh=tier_wh - got_wh,
         battery_w=battery_w,
         method=method,
         alarms=tuple(alarms),

@@ -210,7 +210,8 @@ def _evse_faults(problem: AllocationProblem, current_a: FloatArray) -> list[Faul
     under = -evses.discharge_max_a - current_a
     faults = []
     for excess, word in ((over, "above its maximum"), (under, "below its lower bound")):
-        for evse, step in np.argwhere(excess > CURRENT_TOLERANCE_A):
+        broken = excess > CURRENT_TOLERANCE_A
+        for evse, step in np.argwhere(broken) if broken.any() else ():
             text = f"EVSE {evses.ids[evse]} is {excess[evse, step]:.3f} A {word}"
             faults.append(Fault(text=text, step=int(step), excess=float(excess[evse, step])))
     return faults
@@ -228,6 +229,8 @@ def _circuit_faults(
         for phase, step in np.argwhere(excess_a) if excess_a.any() else ():
             text = f"circuit {circuit_id} is {excess_a[phase, step]:.3f} A above its limit on L{phase + 1}"
             faults.append(Fault(text=text, step=int(step), excess=float(excess_a[phase, step])))
+    if not circuits.limit_w_applies[index].any():
+        return faults
     side_w = side_a.sum(axis=0) * NOMINAL_VOLTAGE_V
     flow = (load.in_w, load.out_w)
     excess = _excess(flow, side_w, circuits.limit_w[index], POWER_TOLERANCE_W) * circuits.limit_w_applies[index]

@@ -107,7 +107,8 @@ class RowEntries:
         """Return what currents ``(n_evse, n_step)`` add up to in each of these rows, ``(n, n_step)``."""
         if not len(self.rows):
             return np.zeros((0, current_a.shape[1]))
-        terms = current_a[self.evse]
+        # Water-filling holds its currents the other way round in memory, and gathering from there is slow.
+        terms = np.ascontiguousarray(current_a)[self.evse]
         terms *= self.coefficient[:, None]
         return np.asarray(np.add.reduceat(terms, self.begins, axis=0))
 

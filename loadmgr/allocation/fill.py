@@ -83,7 +83,7 @@ class _Site:
         if evses.keep_off_s.any():
             may &= evses.keep_off_s <= np.array(offsets_s[:count])[:, None]
         full_a = np.where(may, np.maximum(max_a, evses.min_a), 0.0)
-        tiers = (np.diff(evses.need_wh, axis=1, prepend=0.0) > 0.0).any(axis=0)
+        tiers = (evses.tier_wh > 0.0).any(axis=0)
         return cls(
             problem=problem,
             rows=rows,

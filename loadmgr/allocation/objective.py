@@ -125,8 +125,7 @@ def weights(problem: AllocationProblem) -> Weights:
 
 def _tier_ratios(problem: AllocationProblem, *, most: float) -> FloatArray:
     """Return the weight of each session and tier over the smallest one, at most about ``most``."""
-    need_wh = problem.evses.need_wh
-    widths = np.diff(need_wh, axis=1, prepend=0.0)
+    widths = problem.evses.tier_wh
     classes, rank = np.unique(problem.evses.priority, return_inverse=True)
     used = [k for k in (2, 1, 0) if (widths[:, k] > 0.0).any()]
     levels = max(len(used), 1) * max(len(classes), 1)
@@ -152,14 +151,13 @@ class Shortfall:
 
 def shortfall(problem: AllocationProblem, weight: Weights, *, policy: Policy) -> Shortfall:
     """Return the segments of shortfall: convex in each session, so the program takes them in the right order."""
-    need_wh = problem.evses.need_wh
-    edges = np.concatenate([np.zeros((problem.n_evses, 1)), need_wh], axis=1)
-    widths = np.diff(edges, axis=1)
+    widths = problem.evses.tier_wh
+    below_wh = problem.evses.need_wh - widths
     evse, tier = (np.repeat(index, SEGMENTS) for index in np.nonzero(widths > 0.0))
     segment = np.tile(np.arange(SEGMENTS), len(evse) // SEGMENTS)
     width_wh = widths[evse, tier] / SEGMENTS
-    middle_wh = (edges[:, :-1, None] + widths[:, :, None] * (np.arange(SEGMENTS) + 0.5) / SEGMENTS).reshape(
-        len(edges), len(TIERS) * SEGMENTS
+    middle_wh = (below_wh[:, :, None] + widths[:, :, None] * (np.arange(SEGMENTS) + 0.5) / SEGMENTS).reshape(
+        len(widths), len(TIERS) * SEGMENTS
     )
     level = service_level(problem, policy, middle_wh)[evse, tier * SEGMENTS + segment]
     tie = SHORT_TIE_RATIO * session_ties(problem)[evse]
@@ -176,10 +174,9 @@ def preference_per_kwh(problem: AllocationProblem, weight: Weights) -> FloatArra
     """Return what a kWh costs beside money, ``(n_evse, n_step)``: later is dearer, and no two are alike."""
     starts_s = np.array(problem.grid.offsets_s[:-1], dtype=np.int64)
     absolute_s = int(problem.grid.start.timestamp()) + starts_s
-    seeds = problem.evses.seeds
-    slope = EARLY_RATIO * (1.0 - EARLY_SPREAD * tie_ratio(seeds, np.zeros(1, dtype=np.int64)))
+    slope = EARLY_RATIO * (1.0 - EARLY_SPREAD * session_ties(problem)[:, None])
     out = slope * (starts_s / 86400.0)
-    out += TIE_RATIO * tie_ratio(seeds, absolute_s)
+    out += TIE_RATIO * tie_ratio(problem.evses.seeds, absolute_s)
     if problem.evses.has_previous.any():
         out -= STAY_RATIO * _previous_ratio(problem) * (starts_s < STAY_S)
     out *= weight.scale

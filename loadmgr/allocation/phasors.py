@@ -75,7 +75,6 @@ def extra_rows(problem: AllocationProblem, side_a: FloatArray) -> list[ExtraRow]
         Side loads of each circuit with everything that it feeds [A].
     """
     circuits = problem.circuits
-    below = _below(problem)
     rows: list[ExtraRow] = []
     for circuit in needs_phasors(problem):
         loads, sides, batteries = line_phasors(problem, circuit)
@@ -91,12 +90,12 @@ def extra_rows(problem: AllocationProblem, side_a: FloatArray) -> list[ExtraRow]
             loads[np.abs(loads) < 1e-9] = 0.0
             sides = (UNIT[:, None] * side_a[circuit]).sum(axis=0)
             limit = (np.full(problem.n_steps, limit_a), np.ones(problem.n_steps, dtype=bool))
-            loads = np.where(below[circuit], loads, 0.0)
+            loads = np.where(_below(problem, circuit), loads, 0.0)
             none = np.zeros(len(problem.batteries), dtype=np.complex128)
             rows += _polygon("neutral", circuit, None, limit=limit, phasors=(loads, sides, none))
     for circuit, unbalance_a in enumerate(circuits.unbalance_a):
         if unbalance_a is not None:
-            rows += _unbalance(problem, circuit, unbalance_a, below=below[circuit], side_a=side_a[circuit])
+            rows += _unbalance(problem, circuit, unbalance_a, below=_below(problem, circuit), side_a=side_a[circuit])
     return rows
 
 
@@ -212,9 +211,7 @@ def _unbalance(
                 )
 
 
-def _below(problem: AllocationProblem) -> BoolArray:
-    """Return which EVSEs hang below each circuit, ``(n_circuit, n_evse)``."""
-    out = np.zeros((len(problem.circuits.ids), problem.n_evses), dtype=bool)
-    for at, chain in enumerate(problem.circuits.ancestry()):
-        out[np.ix_(chain, problem.evses.circuit == at)] = True
-    return out
+def _below(problem: AllocationProblem, circuit: int) -> BoolArray:
+    """Return which EVSEs hang below a circuit, ``(n_evse,)``."""
+    feeds = np.array([circuit in chain for chain in problem.circuits.ancestry()], dtype=bool)
+    return np.asarray(feeds[problem.evses.circuit])

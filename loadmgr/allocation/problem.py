@@ -221,6 +221,13 @@ class EvseArrays:
     discharge_price_per_kwh: FloatArray
     seeds: IntArray = field(init=False)
 
+    @property
+    def tier_wh(self) -> FloatArray:
+        """Energy still to deliver in each tier alone [Wh], ``(n_evse, 3)``."""
+        out = self.need_wh.copy()
+        out[:, 1:] -= self.need_wh[:, :-1]
+        return out
+
     def __post_init__(self) -> None:
         require_distinct("evses.ids", self.ids)
         object.__setattr__(self, "seeds", session_seeds(self.session_ids))
