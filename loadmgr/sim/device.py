@@ -42,9 +42,28 @@ class _Entry:
 def _entries(
     settings: StationSettings, meter_interval_s: float, *, smart_charging: bool, switches_phases: bool
 ) -> list[_Entry]:
-    units = settings.allowed_units or (RateUnit.A, RateUnit.W)
-    words = ",".join(RATE_UNIT_WORDS[u] if settings.version is OcppVersion.V16 else u.value for u in units)
-    controller = "SmartChargingCtrlr"
+    return [
+        *_reporting_entries(meter_interval_s),
+        _Entry(
+            key=LOCAL_AUTHORIZE_OFFLINE,
+            component="AuthCtrlr",
+            variable="LocalAuthorizeOffline",
+            readonly=False,
+            value="true",
+        ),
+        _Entry(key="AuthorizeRemoteTxRequests", component="AuthCtrlr", variable="AuthorizeRemoteStart", value="false"),
+        _Entry(key="NumberOfConnectors", value=str(settings.evses)),
+        _Entry(
+            key="SupportedFeatureProfiles",
+            value="Core,SmartCharging,RemoteTrigger" if smart_charging else "Core,RemoteTrigger",
+        ),
+        *_smart_charging_entries(settings, able=smart_charging, switches_phases=switches_phases),
+        *_v2x_entries(settings),
+    ]
+
+
+def _reporting_entries(meter_interval_s: float) -> list[_Entry]:
+    """Return how often a station reports, and what."""
     return [
         _Entry(
             key=METER_INTERVAL,
@@ -63,21 +82,17 @@ def _entries(
             readonly=False,
             value="300",
         ),
-        _Entry(
-            key=LOCAL_AUTHORIZE_OFFLINE,
-            component="AuthCtrlr",
-            variable="LocalAuthorizeOffline",
-            readonly=False,
-            value="true",
-        ),
-        _Entry(key="AuthorizeRemoteTxRequests", component="AuthCtrlr", variable="AuthorizeRemoteStart", value="false"),
-        _Entry(key="NumberOfConnectors", value=str(settings.evses)),
-        _Entry(
-            key="SupportedFeatureProfiles",
-            value="Core,SmartCharging,RemoteTrigger" if smart_charging else "Core,RemoteTrigger",
-        ),
-        _Entry(component=controller, variable="Available", value=str(smart_charging).lower()),
-        _Entry(component=controller, variable="Enabled", value=str(smart_charging).lower()),
+    ]
+
+
+def _smart_charging_entries(settings: StationSettings, *, able: bool, switches_phases: bool) -> list[_Entry]:
+    """Return what a station says that it can do with profiles."""
+    units = settings.allowed_units or (RateUnit.A, RateUnit.W)
+    words = ",".join(RATE_UNIT_WORDS[u] if settings.version is OcppVersion.V16 else u.value for u in units)
+    controller = "SmartChargingCtrlr"
+    return [
+        _Entry(component=controller, variable="Available", value=str(able).lower()),
+        _Entry(component=controller, variable="Enabled", value=str(able).lower()),
         _Entry(key="ChargingScheduleAllowedChargingRateUnit", component=controller, variable="RateUnit", value=words),
         _Entry(
             key="ChargeProfileMaxStackLevel",
@@ -104,7 +119,6 @@ def _entries(
             variable="Phases3to1",
             value=str(switches_phases).lower(),
         ),
-        *_v2x_entries(settings),
     ]
 
 

@@ -91,27 +91,10 @@ def _steps(
     name = station.station.id
     if not station.capabilities_asked:
         station.capabilities_asked = True
-        able = tuple(e.number for e in state.site.evses_of(name) if e.discharge_a > 0.0)
-        switching = tuple(e.number for e in state.site.evses_of(name) if e.switches_phases)
-        ask = ReadCapabilities(
-            id=first_id, station=name, v2x_evses=able, phase_evses=switching, reason="what it can do"
-        )
-        yield ask, Purpose.CAPABILITIES, None
+        yield _capabilities_step(state, station, first_id)
         return
     if station.clear_first:
-        # One purpose at a time: 2.x forbids a clear that names nothing (K10.FR.02).
-        for offset, purpose in enumerate(cleared_of(station)):
-            yield (
-                ClearProfile(
-                    id=first_id + offset,
-                    station=name,
-                    purpose=purpose,
-                    urgency=Urgency.SAFETY,
-                    reason="profiles that do not belong there",
-                ),
-                Purpose.CLEAR,
-                None,
-            )
+        yield from _clear_steps(station, first_id)
         return
     records = [state.evses[e.id] for e in state.site.evses_of(name)]
     missing = [r for r in records if r.holding.stage is FailSafeStage.MISSING or r.holding.reinstall]
@@ -122,38 +105,62 @@ def _steps(
     takes = _takes_maximum(state, station) and may_write_maximum(state, station, settings, now)
     if not station.maximum_asked and takes:
         station.maximum_asked = True
-        profile = maximum_profile(state, station)
         station.maximum_writes.append(now)
-        yield (
-            SetProfile(id=first_id, station=name, number=0, profile=profile, reason="station maximum"),
-            Purpose.MAXIMUM,
-            None,
-        )
+        yield _maximum_step(state, station, first_id)
         return
     unread = [r for r in records if r.holding.stage is FailSafeStage.ACKNOWLEDGED or r.holding.recheck]
     for offset, record in enumerate(unread):
         record.holding.recheck = False
-        unit = rate_unit(station, record.evse)
-        yield (
-            ReadBack(
-                id=first_id + offset,
-                station=name,
-                number=record.evse.number,
-                duration_s=READ_BACK_S,
-                unit=unit,
-                reason="fail-safe read back",
-            ),
-            Purpose.READ_BACK,
-            record.evse.id,
-        )
-    if not unread and station.leftovers:
+        yield _read_back_step(record, station, first_id + offset)
+    if unread:
+        return
+    if station.leftovers:
         profile_id = station.leftovers[0]
         reason = "of another way to limit it"
         yield ClearProfile(id=first_id, station=name, profile_id=profile_id, reason=reason), Purpose.LEFTOVER, None
         return
-    if not unread and station.foreign_request is None and station.version not in (None, OcppVersion.V16):
+    if station.foreign_request is None and station.version not in (None, OcppVersion.V16):
         station.foreign_request = first_id
         yield ReadForeign(id=first_id, station=name, reason="limits of others"), Purpose.FOREIGN, None
+
+
+def _capabilities_step(state: SiteState, station: StationRecord, command_id: int) -> Step:
+    name = station.station.id
+    able = tuple(e.number for e in state.site.evses_of(name) if e.discharge_a > 0.0)
+    switching = tuple(e.number for e in state.site.evses_of(name) if e.switches_phases)
+    ask = ReadCapabilities(id=command_id, station=name, v2x_evses=able, phase_evses=switching, reason="what it can do")
+    return ask, Purpose.CAPABILITIES, None
+
+
+def _clear_steps(station: StationRecord, first_id: int) -> Iterator[Step]:
+    """Yield one purpose at a time: 2.x forbids a clear that names nothing (K10.FR.02)."""
+    for offset, purpose in enumerate(cleared_of(station)):
+        command = ClearProfile(
+            id=first_id + offset,
+            station=station.station.id,
+            purpose=purpose,
+            urgency=Urgency.SAFETY,
+            reason="profiles that do not belong there",
+        )
+        yield command, Purpose.CLEAR, None
+
+
+def _maximum_step(state: SiteState, station: StationRecord, command_id: int) -> Step:
+    profile = maximum_profile(state, station)
+    command = SetProfile(id=command_id, station=station.station.id, number=0, profile=profile, reason="station maximum")
+    return command, Purpose.MAXIMUM, None
+
+
+def _read_back_step(record: EvseRecord, station: StationRecord, command_id: int) -> Step:
+    command = ReadBack(
+        id=command_id,
+        station=station.station.id,
+        number=record.evse.number,
+        duration_s=READ_BACK_S,
+        unit=rate_unit(station, record.evse),
+        reason="fail-safe read back",
+    )
+    return command, Purpose.READ_BACK, record.evse.id
 
 
 def _takes_maximum(state: SiteState, station: StationRecord) -> bool:
