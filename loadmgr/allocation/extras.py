@@ -66,8 +66,9 @@ def session_blocks(problem: AllocationProblem, places: RowPlaces, *, weight: Wei
 
     Notes
     -----
-    ``state[t] = state[t - 1] + charged - discharged`` from 0, not below minus the room. Taper: ``current[t] + k *
-    state[t - 1] <= k * full`` with ``k = max / taper energy``. Guarantee: ``power + missed >= guaranteed``.
+    ``state[t] = state[t - 1] + charged - discharged`` from 0, not below minus the room and not above what is needed in
+    all: no vehicle takes more, even to feed it back later. Taper: ``current[t] + k * state[t - 1] <= k * full`` with
+    ``k = max / taper energy``. Guarantee: ``power + missed >= guaranteed``.
     """
     evses = problem.evses
     blocks = []
@@ -84,7 +85,7 @@ def session_blocks(problem: AllocationProblem, places: RowPlaces, *, weight: Wei
         slope = evses.max_a[evse, after] * 1000.0 / np.maximum(evses.taper_wh[evse], 1e-9)
         slots = [slot(places.state[evse, step], 1.0), slot(next_state, -1.0), slot(next_taper, slope)]
         lower = -evses.discharge_room_wh[evse] / 1000.0
-        upper = np.full(len(evse), INFINITE)
+        upper = evses.need_wh[evse, -1] / 1000.0
         blocks.append(block("state", cost=np.zeros(len(evse)), lower=lower, upper=upper, slots=slots))
     evse, step = np.nonzero(places.guarantee != NO_ROW)
     if len(evse):

@@ -250,6 +250,19 @@ def test_a_vehicle_feeds_back_at_the_dear_hour_and_still_leaves_full() -> None:
     assert allocation.energy_wh[0] > 5_900.0
 
 
+def test_no_more_is_planned_into_a_vehicle_than_it_can_take_even_to_sell_it_later() -> None:
+    """Charging beyond full to feed it back at a better price is a plan that no vehicle follows."""
+    prices = np.array([0.05] * 4 + [0.50] * 4)
+    allocation = _solve(
+        [{"wanted_wh": 1_000.0, "discharge_max_a": 16.0, "discharge_room_wh": 0.0, "step_a": 0.1}],
+        import_price_per_kwh=prices,
+        export_price_per_kwh=prices,
+    )
+    charged_wh = np.maximum(allocation.planned_a[0], 0.0) * 3 * 230.0 * 0.25
+
+    assert charged_wh[:4].sum() <= 1_000.0 + 1.0
+
+
 def test_own_generation_is_used_before_the_grid_and_export_keeps_its_limit() -> None:
     """With a feed-in price far below the import price, charging follows the generation."""
     pv_w = np.array([0, 0, 8_000, 8_000, 8_000, 8_000, 0, 0], dtype=float)

@@ -1,4 +1,4 @@
-"""Energy is conserved to the last digit on random sites, and frames change nothing where AC, DC and V2G meet."""
+"""Energy is conserved to the last digit on random sites, also where vehicles feed back; frames change nothing."""
 
 import asyncio
 import math
@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadmgr.model.equipment import Battery
-from loadmgr.model.ids import CircuitId
+from loadmgr.model.ids import CircuitId, SessionId
 from loadmgr.model.series import StepFunction
-from loadmgr.model.session import SessionRecord
+from loadmgr.model.session import SessionRecord, Taper
 from loadmgr.model.tariff import DynamicRate, FixedRate, Tariff
 from loadmgr.model.topology import Circuit, CurrentType, Evse, Phase, Site, Station, Trust
+from loadmgr.sim.arrivals import Visit
 from loadmgr.sim.controlled import Controlled, live_controlled, with_battery_links, with_meter_interval
+from loadmgr.sim.crowd import Crowd
 from loadmgr.sim.run import simulate
 from loadmgr.sim.strategies import STRATEGIES
+from loadmgr.sim.vehicle import Vehicle, VehicleSpec
 from loadmgr.sim.world_plan import WorldPlan
 from tests.loadmgr.sim.sim_csms import START, session, small_plan, small_site
 
@@ -84,6 +87,121 @@ def test_what_meters_book_is_what_vehicles_take_on_any_site(strategy: str, seed:
     assert run.energy_wh.sum(axis=1) == pytest.approx(list(by_evse.values()), rel=1e-9, abs=1e-6)
     assert math.fsum(run.outcome.charged_wh) == pytest.approx(math.fsum(by_evse.values()), rel=1e-9, abs=1e-6)
     assert run.report().figures()["energy_delivered_wh"] == pytest.approx(math.fsum(by_evse.values()), abs=1e-3)
+
+
+FEEDING = Evse(id="E0", station="E0", circuit="grid", max_a=80.0, discharge_a=40.0)
+
+
+@st.composite
+def _vehicles(draw: st.DrawFn) -> VehicleSpec:
+    """Return vehicles that feed back, with losses or without, above and below their floor when they come."""
+    target_ratio = draw(st.floats(0.3, 1.0))
+    return VehicleSpec(
+        capacity_wh=draw(st.floats(5_000.0, 120_000.0)),
+        arrival_ratio=draw(st.floats(0.0, 1.0)) * target_ratio,
+        target_ratio=target_ratio,
+        phases=draw(st.integers(1, 3)),
+        min_a=1.0,
+        max_a=draw(st.floats(6.0, 80.0)),
+        efficiency_ratio=draw(st.sampled_from([1.0, 0.95, 0.88, 0.6])),
+        taper=Taper(start_ratio=draw(st.floats(0.0, 1.0)), end_ratio=draw(st.floats(0.05, 1.0))),
+        lag_s=0.0,
+        discharge_a=draw(st.floats(0.0, 60.0)),
+        floor_ratio=draw(st.floats(0.0, 1.0)),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    spec=_vehicles(),
+    offers=st.lists(st.tuples(st.floats(-90.0, 90.0), st.floats(0.0, 30_000.0)), min_size=1, max_size=12),
+)
+def test_a_battery_holds_what_it_was_charged_less_what_it_gave_and_lost(
+    spec: VehicleSpec, offers: list[tuple[float, float]]
+) -> None:
+    visit = Visit(
+        session_id=SessionId("s"),
+        evse=FEEDING,
+        arrival_s=0.0,
+        departure_s=math.inf,
+        vehicle=spec,
+        asked_wh=0.0,
+        said=None,
+        promised_wh=None,
+    )
+    crowd = Crowd((FEEDING,), voltage_v=230.0)
+    crowd.plug(0, visit, said_departure_s=math.inf, said_wh=0.0)
+    alone = Vehicle(spec, now_s=0.0, voltage_v=230.0, evse_phases=3)
+    now_s, charged_wh, given_wh = 0.0, 0.0, 0.0
+    for current_a, seconds in offers:
+        alone.offer(now_s, max(min(current_a, FEEDING.max_a), -FEEDING.discharge_a))
+        now_s += seconds
+        alone.advance(now_s)
+        (taken_wh,) = crowd.charge(np.array([min(current_a, FEEDING.max_a)]), np.array([seconds])).tolist()
+        charged_wh, given_wh = charged_wh + max(taken_wh, 0.0), given_wh + max(-taken_wh, 0.0)
+        gained_wh = charged_wh * spec.efficiency_ratio - given_wh / spec.efficiency_ratio  # in the battery
+        held_ratio = spec.arrival_ratio + gained_wh / spec.capacity_wh
+        assert crowd.energy_wh[0] * spec.efficiency_ratio == pytest.approx(gained_wh, rel=1e-9, abs=1e-5)
+        assert (alone.energy_wh, alone.exported_wh) == pytest.approx((charged_wh, given_wh), rel=1e-9, abs=1e-5)
+        assert min(spec.floor_ratio, spec.arrival_ratio) - 1e-9 <= held_ratio <= spec.target_ratio + 1e-9
+
+
+def _feeding_site(rng: np.random.Generator) -> Site:
+    site = _random_site(rng)
+    evses = tuple(
+        replace(evse, discharge_a=float(rng.choice([0.0, 10.0, 16.0])) if rng.random() < 0.8 else 0.0)
+        for evse in site.evses
+    )
+    return replace(site, evses=evses, stations=tuple(replace(s, version="2.1") for s in site.stations))
+
+
+def _feeding_sessions(rng: np.random.Generator) -> list[SessionRecord]:
+    """Return sessions that come and go on the quarter of an hour: in no step does one both charge and feed back."""
+
+    def on_the_quarter(when: datetime) -> datetime:
+        return MONDAY + timedelta(seconds=900 * math.ceil((when - MONDAY).total_seconds() / 900.0))
+
+    return [
+        replace(
+            record,
+            arrival=on_the_quarter(record.arrival),
+            departure=on_the_quarter(record.departure) + timedelta(minutes=15),
+            estimated_departure=on_the_quarter(record.departure) + timedelta(minutes=int(rng.integers(-30, 60))),
+            discharge_a=float(rng.choice([0.0, 8.0, 32.0])),
+            discharge_wh=float(rng.choice([0.0, 500.0, 20_000.0])),
+        )
+        for record in _random_sessions(rng)
+    ]
+
+
+@pytest.mark.parametrize("strategy", ["program", "optimum"])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_vehicles_feed_back_is_taken_from_what_they_gained_with_its_losses(strategy: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    hours = tuple(MONDAY + timedelta(hours=hour) for hour in range(25))
+    prices = StepFunction(hours, tuple(rng.uniform(0.0, 1.0, len(hours)).tolist()), MONDAY + timedelta(days=4))
+    tariff = Tariff(time_zone="UTC", energy=DynamicRate(price_per_kwh=prices), export=DynamicRate(price_per_kwh=prices))
+    run = simulate(
+        _feeding_site(rng),
+        _feeding_sessions(rng),
+        tariff,
+        strategy=strategy,
+        start=MONDAY,
+        until=MONDAY + timedelta(days=1),
+        seed=seed,
+    )
+    row_of = {evse.id: row for row, evse in enumerate(run.outcome.plan.site.evses)}
+
+    assert run.energy_wh.sum() == pytest.approx(math.fsum(run.outcome.charged_wh), rel=1e-9, abs=1e-6)
+    for stay in run.outcome.stays:
+        visit = stay.visit
+        first, last = (round(at_s / 900.0) for at_s in (visit.arrival_s, visit.departure_s))
+        booked_wh = run.energy_wh[row_of[visit.evse.id], first:last]
+        gained_wh = np.where(booked_wh < 0.0, booked_wh / visit.vehicle.round_trip_ratio, booked_wh)
+        least_wh = 0.0 if visit.said is None or visit.said.discharge is None else -visit.said.discharge.room_wh
+        assert stay.energy_wh == pytest.approx(gained_wh.sum(), rel=1e-9, abs=1e-6)
+        assert np.cumsum(gained_wh).min(initial=0.0) >= min(least_wh, 0.0) - 1e-6
 
 
 def _mixed_plan() -> WorldPlan:
