@@ -8,7 +8,7 @@ Rule 3: whatever a handler does, its call is answered exactly once.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from ocpp_link import events
@@ -57,7 +57,7 @@ class Desk:
             return self._queue(event)
         try:
             answer = self._handler.on_call(self._link, event.action, event.payload)
-            if type(answer) is not dict and isinstance(answer, Coroutine):
+            if isinstance(answer, CoroutineType):
                 answer = self._inbox.begin(answer)
         except (Exception, asyncio.CancelledError) as error:
             self._fail(event, error)

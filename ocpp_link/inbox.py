@@ -20,13 +20,9 @@ class Inbox:
         self._context = copy_context()
         self._interrupted = False
         self._rest: asyncio.Future[None] | None = None
-        self._working = False
         self._closed = False
-
-    @property
-    def idle(self) -> bool:
+        self.idle = True
         """Whether nothing waits and nothing is being worked on."""
-        return not self._waiting and not self._working
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -34,6 +30,7 @@ class Inbox:
     def push(self, work: Work) -> None:
         """Queue a piece of work, which must not raise."""
         self._waiting.append(work)
+        self.idle = False
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), context=self._context)
         elif self._rest is not None:
@@ -57,9 +54,8 @@ class Inbox:
     async def _work(self) -> None:
         while True:
             while self._waiting:
-                self._working = True
                 await self._waiting.popleft()()
-                self._working = False
+            self.idle = True
             if self._closed:
                 return
             self._rest = asyncio.get_running_loop().create_future()

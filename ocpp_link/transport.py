@@ -16,7 +16,7 @@ from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidURI
 from websockets.typing import Subprotocol
-from websockets.uri import parse_uri
+from websockets.uri import WebSocketURI, parse_uri
 
 from ocpp_link.clock import Clock
 from ocpp_link.dialect import SUBPROTOCOLS, VERSIONS, Role, Version
@@ -256,20 +256,12 @@ async def connect(
     """
     time_source = clock if clock is not None else SystemClock()
     rules = policy if policy is not None else ClientPolicy()
-    try:
-        uri = parse_uri(f"{url.rstrip('/')}/{quote(identity, safe='')}")
-    except InvalidURI as error:
-        raise ValueError(f"url must be as ws://HOST:PORT/PATH or wss://HOST:PORT/PATH, got {url!r}") from error
+    uri = _address(url, identity)
 
     def welcome(version: Version, socket: WebSocket) -> Link:
         machine = Protocol(role=Role.STATION, version=version, call_timeout_s=call_timeout_s, strict=rules.strict)
         link = Link(
-            identity=identity,
-            machine=machine,
-            socket=socket,
-            clock=time_source,
-            handler=handler,
-            tap=rules.tap,
+            identity=identity, machine=machine, socket=socket, clock=time_source, handler=handler, tap=rules.tap
         )
         link.open()
         return link
@@ -278,15 +270,24 @@ async def connect(
         offered = [Subprotocol(SUBPROTOCOLS[version]) for version in versions]
         core = ClientProtocol(uri, subprotocols=offered, max_size=Policy().max_message_bytes, logger=logger)
         dialer = Dialer(core, welcome, headers=_login(identity, rules))
-        tls = (rules.tls or ssl.create_default_context()) if uri.secure else None
-        return await _dial(dialer, url, host=uri.host, port=uri.port, tls=tls)
+        return await _dial(dialer, url, uri, tls=rules.tls)
 
 
-async def _dial(dialer: Dialer, url: str, *, host: str, port: int, tls: ssl.SSLContext | None) -> Link:
+def _address(url: str, identity: str) -> WebSocketURI:
+    """Return where a station connects: the endpoint with its id, which may hold any character."""
+    try:
+        return parse_uri(f"{url.rstrip('/')}/{quote(identity, safe='')}")
+    except InvalidURI as error:
+        raise ValueError(f"url must be as ws://HOST:PORT/PATH or wss://HOST:PORT/PATH, got {url!r}") from error
+
+
+async def _dial(dialer: Dialer, url: str, uri: WebSocketURI, *, tls: ssl.SSLContext | None) -> Link:
     """Open the connection and wait for the other end's half of the handshake."""
+    context = (tls or ssl.create_default_context()) if uri.secure else None
     try:
         async with asyncio.timeout(OPEN_TIMEOUT_S):
-            await asyncio.get_running_loop().create_connection(lambda: dialer.socket, host, port, ssl=tls)
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: dialer.socket, uri.host, uri.port, ssl=context)
             return await dialer.link
     except TimeoutError as error:
         raise ConnectFailed(f"{url}: no handshake within {OPEN_TIMEOUT_S:g} s") from error
