@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MOST_WH = 1e9
 """No vehicle, ship or depot takes more in one session; needs beyond it leave the solver no digits for the rest."""
 
+MOST_A = 1e4
+"""No EVSE carries more; what is meant as no limit of a vehicle is its EVSE's own."""
+
 MAX_PRIORITY = 1000
 """Classes beyond this are no classes but a mistake, such as a time stamp in the wrong column."""
 
@@ -30,8 +33,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "taper_wh": (0.0, MOST_WH),
     "discharge_room_wh": (0.0, MOST_WH),
     "voltage_v": (1.0, 1e5),
-    "min_a": (0.0, 1e4),
-    "step_a": (1e-3, 1e4),
+    "min_a": (0.0, MOST_A),
+    "step_a": (1e-3, MOST_A),
     "efficiency_ratio": (1e-3, 1.0),
     "discharge_efficiency_ratio": (1e-3, 1.0),
     "guaranteed_w": (0.0, 1e9),

@@ -71,10 +71,10 @@ class StationaryBattery:
     end_value_per_kwh: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_charge_w", "max_discharge_w", "min_wh"):
+        for name in ("max_charge_w", "max_discharge_w", "min_wh", "capacity_wh"):
             if not 0.0 <= getattr(self, name) < 1e12:
                 raise ValueError(f"battery {self.id}: {name} must lie in [0, 1e12), got {getattr(self, name)}")
-        if not self.min_wh <= self.stored_wh <= self.capacity_wh < 1e12:
+        if not self.min_wh <= self.stored_wh <= self.capacity_wh:
             raise ValueError(
                 f"battery {self.id}: stored_wh must lie in [{self.min_wh}, {self.capacity_wh}], got {self.stored_wh}"
             )

@@ -12,8 +12,8 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from loadmgr.allocation.arrays import BoolArray, FloatArray
-from loadmgr.allocation.door import require_sound, require_stay
+from loadmgr.allocation.arrays import BoolArray, FloatArray, require_range
+from loadmgr.allocation.door import MOST_A, require_sound, require_stay
 from loadmgr.allocation.money import DemandCharge, SiteMoney, StationaryBattery
 from loadmgr.allocation.problem import (
     EVSE_NUMBERS,
@@ -295,24 +295,27 @@ _NUMBERS = attrgetter(*EVSE_NUMBERS)
 
 
 def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dict[str, int]) -> EvseArrays:
-    steps, count = len(grid), len(requests)
+    steps, count, ids = len(grid), len(requests), tuple(r.id for r in requests)
     for item in requests:
         require_sound(item)
     offsets_s = np.array(grid.offsets_s, dtype=np.float64)
     stays = [_stay_s(grid, item) for item in requests]
     presence = _presence(offsets_s, np.array(stays, dtype=np.float64).reshape(count, 2))
     max_a = np.array([_spread(r.max_a, (steps,), f"max_a of {r.id}") for r in requests]).reshape(count, steps)
-    discharge = [_spread(r.discharge_max_a, (steps,), f"discharge_max_a of {r.id}") for r in requests]
+    discharge_max_a = np.array([_spread(r.discharge_max_a, (steps,), f"discharge_max_a of {r.id}") for r in requests])
+    discharge_max_a = discharge_max_a.reshape(count, steps)
     previous = [
         _spread(0.0 if r.previous_a is None else r.previous_a, (steps,), f"previous_a of {r.id}") for r in requests
     ]
+    for name, amps in (("max_a", max_a), ("discharge_max_a", discharge_max_a)):
+        require_range(name, amps, ids, low=0.0, high=MOST_A)
     max_a[presence <= 0.0] = 0.0
     numbers = np.array([_NUMBERS(r) for r in requests], dtype=np.float64).reshape(count, len(EVSE_NUMBERS)).T
     columns = dict(zip(EVSE_NUMBERS, np.ascontiguousarray(numbers), strict=True))
     w_per_a, efficiency = columns["w_per_a"], columns["efficiency_ratio"]
     reach_wh = ((w_per_a * efficiency)[:, None] * presence * max_a * np.array(grid.hours)).sum(axis=1)
     return EvseArrays(
-        ids=tuple(r.id for r in requests),
+        ids=ids,
         session_ids=tuple(r.id if r.session_id is None else r.session_id for r in requests),
         circuit=np.array([_known_circuit(r.id, r.circuit, index) for r in requests], dtype=np.int64),
         on_phase=np.array([_on_phase(r) for r in requests], dtype=bool).reshape(count, PHASES),
@@ -331,7 +334,7 @@ def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dic
         departure_known=np.array([r.departure is not None for r in requests], dtype=bool),
         previous_a=np.array(previous).reshape(count, steps),
         has_previous=np.array([r.previous_a is not None for r in requests], dtype=bool),
-        discharge_max_a=np.array(discharge).reshape(count, steps) * (presence > 0.0),
+        discharge_max_a=discharge_max_a * (presence > 0.0),
         **columns,
     )
 

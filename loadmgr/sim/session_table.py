@@ -321,5 +321,5 @@ def _number(cells: Cells, column: str, layout: Layout) -> float | None:
     except ValueError as error:
         raise _CellError(column, f"{written!r} is not a number") from error
     if not math.isfinite(value) or value < 0.0:
-        raise _CellError(column, f"{written} must be 0 or above")
+        raise _CellError(column, f"{written} must be 0 or above and finite")
     return value

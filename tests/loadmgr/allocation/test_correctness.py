@@ -15,6 +15,7 @@ from scipy.sparse import csc_matrix, vstack
 from loadmgr.allocation import (
     AllocationOptions,
     AllocationProblem,
+    BatteryAt,
     ChargingRequest,
     CircuitLimits,
     DemandCharge,
@@ -236,7 +237,9 @@ GOOD: dict[str, Any] = {"id": "A1", "circuit": "main"}
         ({"max_a": float("nan")}, "max_a of A1 must hold finite numbers, got nan"),
         ({"max_a": [16.0, 16.0, float("inf"), 16.0]}, r"max_a of A1 must hold finite numbers, got inf at \[2\]"),
         ({"previous_a": float("nan")}, "previous_a of A1 must hold finite numbers, got nan"),
-        ({"max_a": -6.0}, "max_a of A1 must be at least 0.0"),
+        ({"max_a": -6.0}, r"max_a of A1 must be in \[0.0, 10000.0\], got -6.0"),
+        ({"max_a": 1e300}, r"max_a of A1 must be in \[0.0, 10000.0\], got 1e\+300"),
+        ({"discharge_max_a": 1e300}, r"discharge_max_a of A1 must be in \[0.0, 10000.0\], got 1e\+300"),
         ({"phases": ()}, "phases of A1 must be 1 to 3 different ones"),
         ({"phases": (1, 4)}, "phases of A1 must be 1 to 3 different ones"),
         ({"circuit": "nowhere"}, "circuit of A1 must be one of the circuits, got 'nowhere'"),
@@ -272,6 +275,15 @@ def test_impossible_circuits_are_refused(circuits: list[dict[str, Any]], words: 
     """A tree is a tree, labels differ, limits are not negative."""
     with pytest.raises(ValueError, match=words):
         build_problem(GRID, circuits=[CircuitLimits(**c) for c in circuits], requests=[])
+
+
+@pytest.mark.parametrize("capacity_wh", [-1.0, float("nan"), float("inf")])
+def test_an_impossible_capacity_is_refused_as_such_and_not_as_a_fault_of_what_is_stored(capacity_wh: float) -> None:
+    battery = BatteryAt(
+        id="store", circuit="main", max_charge_w=5e3, max_discharge_w=5e3, stored_wh=2e3, capacity_wh=capacity_wh
+    )
+    with pytest.raises(ValueError, match=r"battery store: capacity_wh must lie in \[0, 1e12\), got"):
+        build_problem(GRID, circuits=[CircuitLimits(id="main", limit_a=32.0)], requests=[], batteries=[battery])
 
 
 def test_prices_with_gaps_are_refused() -> None:

@@ -84,7 +84,7 @@ def test_bad_rows_of_others_are_named_by_their_own_columns(tmp_path: Path) -> No
     rows = [ELAAD_ROWS[0].replace("7,35", "-7"), ELAAD_ROWS[0].replace("03/01/2019", "33/01/2019"), *ELAAD_ROWS]
     table = read(tmp_path, "elaad.csv", "\n".join([ELAAD_HEADING, *rows]))
     assert [fault.partition(": ")[2] for fault in table.faults] == [
-        "row 2, column TotalEnergy: -7 must be 0 or above",
+        "row 2, column TotalEnergy: -7 must be 0 or above and finite",
         "row 3, column UTCTransactionStart: '33/01/2019 17:05:00' is not a time with zone, "
         "such as 2019-06-04T12:00+02:00",
     ]

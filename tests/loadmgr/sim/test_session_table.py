@@ -82,7 +82,7 @@ def test_sessions_come_in_order_of_arrival_and_then_of_the_file(tmp_path: Path) 
         ("s1,,2019-06-03T18:00Z,2019-06-03T18:00Z,,1,,,", "column departure: 2019-06-03T18:00Z does not lie after"),
         ("s1,,2019-06-03T18:00Z,2019-06-03T19:00Z,soon,1,,,", "column estimated_departure: 'soon' is not a time"),
         ("s1,,2019-06-03T18:00Z,2019-06-03T19:00Z,,-1,,,", "column energy_requested_wh: -1 must be 0 or above"),
-        ("s1,,2019-06-03T18:00Z,2019-06-03T19:00Z,,nan,,,", "column energy_requested_wh: nan must be 0 or above"),
+        ("s1,,2019-06-03T18:00Z,2019-06-03T19:00Z,,nan,,,", "column energy_requested_wh: nan must be 0 or above and"),
         ("s1,,2019-06-03T18:00Z,2019-06-03T19:00Z,,12kWh,,,", "column energy_requested_wh: '12kWh' is not a number"),
         ("s1,,2019-06-03T18:00Z,2019-06-03T19:00Z,,,,,", "column energy_requested_wh: is empty"),
         ("s1,,2019-06-03T18:00Z,2019-06-03T19:00Z,,1,,,4", "column phases: 4 is not 1, 2 or 3"),
