@@ -27,6 +27,7 @@ from loadmgr.control.safety.assumption import w_per_a_at_worst
 from loadmgr.control.safety.circuits import Limits
 from loadmgr.control.safety.holding import FailSafeStage
 from loadmgr.control.sending.form import moved_station, take_own_form
+from loadmgr.control.sending.installed import installed_a, installed_w
 from loadmgr.control.sending.pending import Pending, Purpose
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import (
@@ -248,7 +249,11 @@ def moved(
 
 def _station_of(old: SiteState, fresh: StationRecord, site: Site) -> StationRecord:
     known, station = old.stations.get(fresh.station.id), fresh.station
-    return fresh if known is None else moved_station(known, station, site.evses_of(station.id))
+    if known is None:
+        return fresh
+    record = moved_station(known, station, site.evses_of(station.id))
+    same = [(installed_a(s, station.id), installed_w(s, station.id)) for s in (old.site, site)]
+    return record if same[0] == same[1] else replace(record, maximum_asked=False)
 
 
 def _evse_of(old: SiteState, fresh: EvseRecord, *, anew: bool) -> EvseRecord:

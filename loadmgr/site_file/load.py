@@ -27,6 +27,7 @@ from loadmgr.site_file.proofs import proofs_path, read_proofs
 from loadmgr.site_file.rates import build_tariff
 from loadmgr.site_file.reading import Reading
 from loadmgr.site_file.schema import FailSafePart, SitePart
+from loadmgr.site_file.station_feeds import with_station_feeds
 from loadmgr.site_file.values import Listen, SessionDefaults, SiteFile
 from loadmgr.site_file.world import build_building, build_demo, build_pv
 
@@ -112,10 +113,12 @@ def _read(path: Path, document: Document, faults: FaultList, folder: Path | None
     parts = read_parts(document, faults)
     if folder is not None:
         parts = replace(parts, proofs=_proofs(path, faults))
+    sections = (("circuits", parts.circuits), ("evses", parts.evses), ("stations", parts.stations))
+    whole = all(is_whole(placed, section, document) for section, placed in sections)
+    parts, circuit_of = with_station_feeds(parts, places.circuit_of_evse(parts, faults), faults)
     circuits.check_tree(parts, faults)
     circuits.check_limits(parts, faults)
     circuits.check_continuous(parts, faults)
-    circuit_of = places.circuit_of_evse(parts, faults)
     places.check_places(parts, circuit_of, faults)
     places.check_stations(parts, faults)
     places.check_zero_ok(parts, faults)
@@ -134,10 +137,8 @@ def _read(path: Path, document: Document, faults: FaultList, folder: Path | None
         if not faults.faults:
             raise AssertionError("a site file without faults did not make a site")
         return None
-    sections = (("circuits", parts.circuits), ("evses", parts.evses), ("stations", parts.stations))
-    whole = all(is_whole(placed, section, document) for section, placed in sections)
     if whole:
-        _check_together(site, document, faults)
+        _check_together(site, parts, faults)
     stations = {s.id for s in site.stations} if whole else None
     demo = None if parts.demo is None else build_demo(parts.demo, reading, stations=stations)
     compliance = build_compliance(parts, site, reading)
@@ -236,15 +237,13 @@ def _failsafe(part: FailSafePart) -> FailSafe:
     )
 
 
-def _check_together(site: Site, document: Document, faults: FaultList) -> None:
-    places_of = {
-        item["id"]: path for path, item in document.items("circuits") if isinstance(item, dict) and "id" in item
-    }
+def _check_together(site: Site, parts: Parts, faults: FaultList) -> None:
+    places_of = {placed.part.id: placed.path for placed in parts.circuits}
 
     def place_of(circuit: Circuit) -> PathKey:
         return places_of.get(circuit.id, ("circuits",))
 
-    timed = "timing" in document.value
+    timed = "timing" in faults.document.value
     slowest = max(site.meters, key=lambda meter: meter.interval_s, default=None)
     metered = () if slowest is None else (*places_of.get(slowest.circuit, ()), "meter", "interval")
     electrical.check_timing(site, faults, place=("timing", "reaction_time") if timed else metered)

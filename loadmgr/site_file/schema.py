@@ -172,6 +172,9 @@ class StationPart(StrictPart):
     """What is known of one station."""
 
     id: Identity
+    fuse: PerPhase | None = Field(
+        default=None, description="Rated current of its own supply, where that carries less than its EVSEs together."
+    )
     version: Version | None = None
     limit_by: LimitBy | None = None
     keeps_profiles: Known | None = None

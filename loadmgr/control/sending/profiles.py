@@ -22,6 +22,7 @@ from loadmgr.control.safety.assumption import LOW_VOLTAGE_RATIO, w_per_a_at_wors
 from loadmgr.control.safety.rung import LeaseForm
 from loadmgr.control.safety.skew import skew_s, widest_s
 from loadmgr.control.safety.windows import DAY_S, periods, window_current_a
+from loadmgr.control.sending.installed import installed_a, installed_w
 from loadmgr.control.sending.lease_phases import with_phases
 from loadmgr.control.state import Charging, EvseRecord, SiteState, StationRecord
 from loadmgr.model.failsafe import FailSafeStrategy
@@ -180,17 +181,16 @@ def _windows_profile(state: SiteState, record: EvseRecord, station: StationRecor
 
 
 def maximum_profile(state: SiteState, station: StationRecord) -> ChargingProfile:
-    """Return the station maximum: what is installed, all EVSEs together; the fail-safe where it is the only limit."""
-    evses = state.site.evses_of(station.station.id)
-    record = state.evses[evses[0].id]
-    level = stack_level(station)
-    schedule = _schedule(state, record, station, sum(e.max_a for e in evses), start=LONG_AGO)
+    """Return the station maximum: what all EVSEs may draw together; the fail-safe where it is the only limit."""
+    record = state.evses[state.site.evses_of(station.station.id)[0].id]
+    level, most_a = stack_level(station), installed_a(state.site, station.station.id)
+    schedule = _schedule(state, record, station, most_a, start=LONG_AGO)
     if station.form.whole or (record.form.whole and record.charging is None):  # the only limit that it follows
         schedule = _schedule(state, record, station, fallback_a(state.site, record.evse), start=LONG_AGO)
     elif schedule.unit is RateUnit.W and record.evse.current_type is CurrentType.AC:
         # What is installed is all of its phases; reckoned on one, it would hold a vehicle on three to a third.
-        full_w = math.fsum(e.max_a * state.site.voltage_v * len(e.phases) for e in evses)
-        schedule = replace(schedule, periods=(SchedulePeriod(start_s=0, limit=floor_to_step(full_w, step=1.0)),))
+        full_w = floor_to_step(installed_w(state.site, station.station.id), step=1.0)
+        schedule = replace(schedule, periods=(SchedulePeriod(start_s=0, limit=full_w),))
     return ChargingProfile(
         profile_id=ProfileId(MAXIMUM_ID),
         stack_level=level - 1 if _stacks_maxima(station) else level,
