@@ -56,6 +56,8 @@ class BatteryView:
         What it was told last; ``None`` before the first time.
     assumed_w : float
         Charging power that has to be assumed of it.
+    plan_w : tuple of float
+        Power in each step of the plan [W], above 0 to charge; empty without one.
     """
 
     battery: str
@@ -65,3 +67,4 @@ class BatteryView:
     state_of_charge_ratio: float | None
     assumed_w: float
     reason: str
+    plan_w: tuple[float, ...] = ()

@@ -126,7 +126,7 @@ class CircuitView:
     assumed_a : (L1, L2, L3)
         Draw of EVSEs below it that has to be assumed, and of side loads.
     measured_a : (L1, L2, L3), optional
-        What its meter last said; without a meter what the EVSEs below it last measured, and side loads.
+        What its meter last said; without a meter what EVSEs and batteries below it last measured, and side loads.
     """
 
     circuit: CircuitId

@@ -31,7 +31,7 @@ def site_view(context: Context, situation: Situation) -> SiteView:
             station_view(state, r, settings=context.settings, now=context.now) for r in state.stations.values()
         ),
         limits=outside_views(state, context.now),
-        batteries=battery_views(state, context.now),
+        batteries=battery_views(state, context.plan, context.now),
         plan_times=() if context.plan is None else context.plan.grid.times[:-1],
     )
 
@@ -168,7 +168,7 @@ def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> C
 
 
 def _measured_a(state: SiteState, circuit: CircuitId, building_a: PhaseAmps) -> PhaseAmps:
-    """Return what the meter of a circuit last said; without one what the EVSEs below it draw, and side loads."""
+    """Return what the meter of a circuit last said; without one what everything below it draws."""
     meter = next((m for m in state.site.meters if m.circuit == circuit and m.id in state.meters), None)
     if meter is not None:
         return state.meters[meter.id].currents_a
@@ -178,6 +178,11 @@ def _measured_a(state: SiteState, circuit: CircuitId, building_a: PhaseAmps) -> 
         if draw is not None:
             net = [drawn - back for drawn, back in zip(draw.current_a, draw.export_a, strict=True)]
             l1_a, l2_a, l3_a = l1_a + net[0], l2_a + net[1], l3_a + net[2]
+    for battery in state.site.batteries_under(circuit):
+        reading = None if battery.id not in state.batteries else state.batteries[battery.id].reading
+        if reading is not None:
+            each_a = reading.power_w / (3.0 * state.site.voltage_v)
+            l1_a, l2_a, l3_a = l1_a + each_a, l2_a + each_a, l3_a + each_a
     return l1_a, l2_a, l3_a
 
 

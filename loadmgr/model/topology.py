@@ -339,6 +339,10 @@ class Site:
         """Return the EVSEs that draw through a circuit, in file order."""
         return self._evses_under.get(circuit, ())
 
+    def batteries_under(self, circuit: CircuitId) -> tuple[Battery, ...]:
+        """Return the stationary batteries that draw through a circuit, in file order."""
+        return tuple(b for b in self.batteries if any(c.id == circuit for c in self.path(b.circuit)))
+
     def evses_of(self, station: StationId) -> tuple[Evse, ...]:
         """Return the EVSEs of a station, in file order."""
         return self._evses_of.get(station, ())

@@ -1,6 +1,6 @@
 // Circuits: a bar for each phase, and one chart of the past, the plan, the limit and the price.
 
-import { amps, clock, make, price } from "./words.js";
+import { amps, clock, flow, make, price } from "./words.js";
 
 const PHASES = ["L1", "L2", "L3"];
 const HOURS_BACK = 6;
@@ -21,18 +21,18 @@ function phaseLine(circuit, name, i) {
   const now = circuit.measured_a ? circuit.measured_a[i] : 0;
   const over = limit != null && now > limit;
   const share = (a) => (limit ? Math.max(0, Math.min(100, (100 * a) / limit)) : 0);
-  const building = Math.min(circuit.building_a[i], now);
-  const bar = make("div", { class: "bar", role: "meter", "aria-label": `${circuit.id} ${name}`, "aria-valuemin": 0,
-    "aria-valuemax": limit ?? 1000, "aria-valuenow": now.toFixed(1), "aria-valuetext": `${now.toFixed(1)} of ${limit ?? "unlimited"} A` });
-  const house = make("i", { class: "building" }), cars = make("i", { class: name.toLowerCase() });
+  const building = Math.min(circuit.building_a[i], now), most = limit ?? 1000, back = now < -0.05;
+  const bar = make("div", { class: "bar", role: "meter", "aria-label": `${circuit.id} ${name}`, "aria-valuemin": back ? -most : 0,
+    "aria-valuemax": most, "aria-valuenow": now.toFixed(1), "aria-valuetext": back ? flow(now) : `${now.toFixed(1)} of ${limit ?? "unlimited"} A` });
+  const house = make("i", { class: "building" }), cars = make("i", { class: back ? "back" : name.toLowerCase() });
   house.style.width = `${share(building)}%`;
-  cars.style.width = `${share(now) - share(building)}%`;
+  cars.style.width = `${back ? share(-now) : share(now) - share(building)}%`;
   bar.append(house, cars);
-  const text = limit == null ? amps(now) : `${now.toFixed(1)} / ${limit.toFixed(1)} A`;
-  return make("div", { class: "phase" }, make("span", {}, name), bar, make("span", { class: over ? "over" : "" }, over ? `over: ${text}` : text));
+  const text = limit == null || back ? flow(now) : `${now.toFixed(1)} / ${limit.toFixed(1)} A`;
+  return make("div", { class: "phase" }, make("span", {}, name), bar, make("span", { class: over ? "over" : null }, over ? `over: ${text}` : text));
 }
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 export function drawChart(loadPlace, pricePlace, history, shown, id) {
   const circuit = shown.circuits.find((c) => c.id === id) || shown.circuits[0];
@@ -64,14 +64,14 @@ export function drawChart(loadPlace, pricePlace, history, shown, id) {
   charts.push(plot(pricePlace, [xs, xs.map(at)], priceSeries, "", 120, shown.at));
 }
 
-const time = { label: "Time", value: (_, s) => (s == null ? "–" : clock(s)) };
+export const time = { label: "Time", value: (_, s) => (s == null ? "–" : clock(s)) };
 const said = (_, a) => (a == null ? "–" : `${a.toFixed(1)} A`);
 
-function plot(place, data, series, unit, height, now) {
+export function plot(place, data, series, unit, height, now) {
   const ink = color("quiet"), grid = { stroke: color("line"), width: 1 };
   const options = {
     width: Math.max(260, place.clientWidth), height, series, legend: { live: true }, cursor: { drag: { x: false } },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
+    scales: { x: { time: true }, y: { range: (_, low, high) => [1.08 * Math.min(0, low ?? 0), 1.08 * Math.max(0, high ?? 0) || 1] } },
     axes: [{ stroke: ink, grid, values: (_, ticks) => ticks.map(clock) },
       { stroke: ink, grid, size: 60, values: (_, ticks) => ticks.map((v) => (unit ? `${v} ${unit}` : (100 * v).toFixed(0) + " ct")) }],
     hooks: { draw: [(chart) => nowLine(chart, now)] },

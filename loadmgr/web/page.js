@@ -1,5 +1,6 @@
 // The page: asks for the site, follows it, and draws what changed.
 
+import { drawBatteries, drawBatteryPlans } from "./batteries.js";
 import { drawChart, drawCircuits } from "./circuits.js";
 import { drawHeat, explainHeat } from "./heat.js";
 import { wireOrders } from "./orders.js";
@@ -10,9 +11,10 @@ import { clock, day, kw, make, price, speak } from "./words.js";
 
 const WORDS = { good: "In control.", limited: "Limited.", attention: "Attention.", danger: "Danger.", dead: "Controller away.", waiting: "Waiting." };
 const KEPT_SLOTS = 288;
+const ROWS = ["circuits", "evses", "batteries"];
 const $ = (id) => document.getElementById(id);
 let site = new URLSearchParams(location.search).get("site");
-let history = [], shown = null, chosen = null, charted = 0;
+let history = [], shown = null, chosen = null, charted = -Infinity;
 
 function light(state, text) {
   $("light").dataset.state = state;
@@ -31,6 +33,7 @@ function take(kind, told) {
   light(shown.light.state, shown.light.text);
   drawFigures();
   drawCircuits($("circuits"), shown.circuits);
+  drawBatteries($("batteries"), $("batteries-body"), shown);
   drawSessions($("sessions"), $("free"), shown, chosen, choose);
   drawStations($("stations"), shown.stations);
   drawAlarms($("alarms"), shown.alarms);
@@ -39,17 +42,19 @@ function take(kind, told) {
   if (performance.now() - charted > 2000) drawPictures();
 }
 
-// Of circuits and EVSEs only the rows and fields that differ are told; every other part is told whole.
+// Of circuits, EVSEs and batteries only the rows and fields that differ are told; every other part is told whole.
 function merged(known, told) {
   const rows = (part, news) => part.map((row) => ({ ...row, ...news.find((each) => each.id === row.id) }));
-  const parts = Object.entries(told).map(([name, part]) => [name, name === "circuits" || name === "evses" ? rows(known[name], part) : part]);
+  const parts = Object.entries(told).map(([name, part]) => [name, ROWS.includes(name) ? rows(known[name], part) : part]);
   return { ...known, ...Object.fromEntries(parts) };
 }
 
 function drawFigures() {
+  const back = shown.evses.filter((e) => e.measured_a < -0.5).length;
   const now = shown.prices.findLast(([s]) => s <= shown.at);
   const next = shown.evses.map((e) => e.session?.departure).filter((s) => s > shown.at).sort((a, b) => a - b)[0];
   pairs($("figures"), [["Site", kw(shown.power_w)], ["Charging", String(shown.evses.filter((e) => e.measured_a > 0.5).length)],
+    ...(back ? [["Feeding back", String(back)]] : []),
     ...(now ? [["Price now", price(now[1])]] : []), ...(next ? [["Next leaves", clock(next)]] : [])]);
 }
 
@@ -58,6 +63,7 @@ function drawPictures() {
   const which = $("which"), ids = shown.circuits.map((c) => c.id);
   if (which.options.length !== ids.length) which.replaceChildren(...ids.map((id) => make("option", {}, id)));
   drawChart($("chart"), $("prices"), history, shown, which.value);
+  drawBatteryPlans($("batteries-body"), history, shown);
   drawHeat($("heat"), history, shown);
 }
 

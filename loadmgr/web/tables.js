@@ -1,13 +1,13 @@
 // Sessions, stations, alarms and the bill.
 
-import { amps, clock, kwh, make, money } from "./words.js";
+import { amps, clock, kwh, make, money, percent } from "./words.js";
 
 export function drawSessions(table, free, shown, chosen, choose) {
   const busy = shown.evses.filter((evse) => evse.session);
   const body = table.tBodies[0];
   const known = new Map([...body.rows].map((each) => [each.dataset.evse, each]));
   const rows = busy.map((evse) => {
-    const said = JSON.stringify([evse.measured_a, evse.setpoint_a, evse.phases, evse.reason, evse.session, evse.session.departure < shown.at, chosen === evse.id]);
+    const said = JSON.stringify([evse.measured_a, evse.setpoint_a, evse.phases, evse.state_of_charge_ratio, evse.reason, evse.session, evse.session.departure < shown.at, chosen === evse.id]);
     const before = known.get(evse.id);
     if (before?.dataset.said === said) return before; // what did not change stays, and with it who reads it, and the focus
     const made = row(evse, chosen === evse.id, choose, shown.at);
@@ -30,7 +30,7 @@ function row(evse, isChosen, choose, at) {
   const bar = session.wanted_wh == null ? null : make("progress", { max: session.wanted_wh || 1, value: session.delivered_wh, "aria-label": `energy of ${evse.id}` });
   return make("tr", { class: isChosen ? "chosen" : null },
     cell("th", "EVSE", make("button", { type: "button", "data-evse": evse.id, "aria-pressed": isChosen ? "true" : "false", onclick: () => choose(evse.id) }, evse.id)),
-    cell("td", "Vehicle", `${session.token || "?"}${evse.phases ? ` ${evse.phases}~` : ""}`),
+    cell("td", "Vehicle", `${session.token || "?"}${evse.phases ? ` ${evse.phases}~` : ""}${evse.state_of_charge_ratio == null ? "" : `, ${percent(evse.state_of_charge_ratio)} full`}`),
     cell("td", "Draws / limit", `${amps(evse.measured_a ?? 0)} / ${amps(evse.setpoint_a)}`),
     cell("td", "Energy", make("span", {}, bar, wanted)),
     cell("td", "Leaves", leaves(session, at)),

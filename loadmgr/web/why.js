@@ -27,7 +27,7 @@ function orderOf({ override }) {
 
 // When the plan gives it more than now, or gives it anything again.
 function riseOf(evse, shown) {
-  const at = evse.plan_a.findIndex((a, i) => shown.plan_times[i] > shown.at && a > (evse.setpoint_a ?? 0) + 0.5);
+  const at = evse.plan_a.findIndex((a, i) => shown.plan_times[i] > shown.at && a > Math.max(0, evse.setpoint_a ?? 0) + 0.5);
   return at < 0 ? null : { at: shown.plan_times[at], a: evse.plan_a[at] };
 }
 
@@ -48,6 +48,7 @@ export function pathOf(evse, circuits) {
 
 function bindsOf(evse, shown) {
   const path = pathOf(evse, shown.circuits), binds = [];
+  if (evse.setpoint_a < 0) return binds; // what feeds back waits for no room
   for (const circuit of path) {
     circuit.limit_a.forEach((limit, i) => {
       if (limit == null) return;

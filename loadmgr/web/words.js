@@ -9,8 +9,13 @@ const format = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, h
 
 export const clock = (s) => (s == null ? "?" : format({ hour: "2-digit", minute: "2-digit" }).format(s * 1000));
 export const day = (s) => format({ weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(s * 1000);
-export const amps = (a) => (a == null ? "–" : `${Number(a.toFixed(1))} A`);
-export const kw = (w) => (w == null ? "–" : `${(w / 1000).toFixed(1)} kW`);
+// A minus is one that screen readers read; what rounds to nothing has none.
+const figure = (value) => String(value).replace("-", "−");
+export const amps = (a) => (a == null ? "–" : `${figure(Number(a.toFixed(1)) || 0)} A`);
+export const kw = (w) => (w == null ? "–" : `${figure((Math.round(w / 100) / 10 || 0).toFixed(1))} kW`);
+export const percent = (ratio) => (ratio == null ? "–" : `${Math.round(100 * ratio)} %`);
+// A current as words: below 0 it flows back.
+export const flow = (a) => (a < -0.05 ? `feeds back ${amps(-a)}` : amps(a));
 export const kwh = (wh) => (wh == null ? "?" : `${(wh / 1000).toFixed(1)}`);
 export const money = (sum) => `${sum.toFixed(2)} ${currency}`;
 export const price = (p) => `${(100 * p).toFixed(1)} ct/kWh`;

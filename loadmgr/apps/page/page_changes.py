@@ -4,7 +4,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-ROWS = ("circuits", "evses")
+ROWS = ("circuits", "evses", "batteries")
 """Parts of the document that are lists of rows with ids; of these only what changed in a row is told."""
 
 
@@ -14,8 +14,8 @@ def changes(before: Row, now: Row) -> Row | None:
     Returns
     -------
     dict
-        Parts that differ, each whole; of ``circuits`` and ``evses`` the rows that differ, each with its ``id`` and the
-        fields that differ.
+        Parts that differ, each whole; of ``circuits``, ``evses`` and ``batteries`` the rows that differ, each with its
+        ``id`` and the fields that differ.
     """
     if before.keys() != now.keys():
         return None

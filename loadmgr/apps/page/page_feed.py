@@ -5,6 +5,7 @@ Rules
 1. A document is made at most once a second, only while somebody looks, and once for everybody.
 2. The past is kept in slots of five minutes, for a day: what a slot ended with.
 3. Money counts imported energy only: a demand charge is known when the month is over.
+4. What feeds back is below 0: of EVSEs, of batteries, and of a circuit as a whole.
 """
 
 from collections import deque
@@ -20,6 +21,7 @@ from loadmgr.apps.page.page_bill import RunningBill
 from loadmgr.apps.process.site import SiteProcess
 from loadmgr.apps.process.status import own_alarms, plain, quirks_of
 from loadmgr.control.alarm import Alarm, Severity
+from loadmgr.control.battery_facts import BatteryView
 from loadmgr.control.decision import CircuitView, Decision, EvseView, SessionView, SiteView, StationView
 from loadmgr.control.feedback.market import with_told
 from loadmgr.model.ids import CircuitId, EvseId
@@ -42,9 +44,15 @@ class _Slot:
     start_s: int
     circuits: dict[str, list[float]] = field(default_factory=dict)
     evses: dict[str, tuple[float, str]] = field(default_factory=dict)
+    batteries: dict[str, float] = field(default_factory=dict)
 
     def as_row(self) -> Row:
-        return {"at": self.start_s, "circuits": dict(self.circuits), "evses": dict(self.evses)}
+        return {
+            "at": self.start_s,
+            "circuits": dict(self.circuits),
+            "evses": dict(self.evses),
+            "batteries": dict(self.batteries),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,10 @@ class PageFeed:
             slot.circuits[circuit.circuit] = [round(a, 1) for a in circuit.measured_a or (0.0, 0.0, 0.0)]
         for evse in view.evses:
             if evse.session is not None:
-                slot.evses[evse.evse] = (round(max(evse.measured_a or (0.0,)), 1), evse.reason)
+                slot.evses[evse.evse] = (round(_net_a(evse) or 0.0, 1), evse.reason)
+        for battery in view.batteries:
+            if battery.power_w is not None:
+                slot.batteries[battery.battery] = round(battery.power_w)
 
     def history(self) -> list[Row]:
         """Return the slots of the last day, the oldest first."""
@@ -135,6 +146,7 @@ class PageFeed:
             "power_w": sum(root.measured_a or (0.0, 0.0, 0.0)) * site.voltage_v,
             "circuits": [_circuit(c, site.circuit_by_id[c.circuit], ahead) for c in view.circuits],
             "evses": [_evse(e, site.evse_by_id[e.evse].circuit, ahead.of_evse[e.evse]) for e in view.evses],
+            "batteries": [_battery(b) for b in view.batteries],
             "plan_times": ahead.times,
             "prices": self._price_band(at),
             "stations": self._station_rows(view),
@@ -183,11 +195,13 @@ class PageFeed:
 
 
 def _plans(view: SiteView) -> tuple[object, ...]:
-    return (view.plan_times, *((evse.plan_a, evse.phases) for evse in view.evses))
+    evses = ((evse.plan_a, evse.phases) for evse in view.evses)
+    return (view.plan_times, *evses, *(battery.plan_w for battery in view.batteries))
 
 
 def _ahead(view: SiteView, site: Site) -> _Ahead:
-    times = view.plan_times if any(evse.plan_a for evse in view.evses) else ()
+    planned_w = {b.battery: np.array(b.plan_w) for b in view.batteries if b.plan_w}
+    times = view.plan_times if planned_w or any(evse.plan_a for evse in view.evses) else ()
     of_evse = {e.evse: [round(current_a, 1) for current_a in e.plan_a] for e in view.evses}
     of_circuit: dict[CircuitId, Loads] = {}
     for circuit in view.circuits:
@@ -197,12 +211,14 @@ def _ahead(view: SiteView, site: Site) -> _Ahead:
             if evse.evse in below and evse.plan_a:
                 phases = below[evse.evse].phases
                 planned[list(phases[: evse.phases or len(phases)])] += of_evse[evse.evse]
+        for battery in site.batteries_under(CircuitId(circuit.circuit)):
+            planned += planned_w.get(battery.id, 0.0) / (3.0 * site.voltage_v)
         of_circuit[circuit.circuit] = planned
     return _Ahead(site, _plans(view), [int(at.timestamp()) for at in times], of_evse, of_circuit)
 
 
 def _circuit(circuit: CircuitView, found: Circuit, ahead: _Ahead) -> Row:
-    """Return a circuit; its plan is what its EVSEs are planned to draw on each phase [A], and side loads as now."""
+    """Return a circuit; its plan is that of its EVSEs and batteries on each phase [A], and side loads as now."""
     planned = ahead.of_circuit[circuit.circuit] + np.array(circuit.building_a)[:, None]
     return {
         "id": circuit.circuit,
@@ -224,14 +240,35 @@ def _evse(evse: EvseView, circuit: CircuitId, plan_a: list[float]) -> Row:
         "standing": evse.standing.value,
         "state": None if evse.state is None else evse.state.value,
         "session": None if evse.session is None else _session(evse.session),
-        "setpoint_a": evse.setpoint_a,
+        "setpoint_a": -evse.discharge_a if evse.discharge_a > 0.0 else evse.setpoint_a,
         "held_a": evse.held_a,
-        "measured_a": None if evse.measured_a is None else max(evse.measured_a),
+        "measured_a": _net_a(evse),
         "power_w": evse.power_w,
+        "state_of_charge_ratio": evse.state_of_charge_ratio,
         "phases": evse.phases,
         "reason": evse.reason,
         "override": plain(evse.override),
         "plan_a": plan_a,
+    }
+
+
+def _net_a(evse: EvseView) -> float | None:
+    """Return the current of the busiest phase [A], below 0 where the vehicle feeds back; ``None`` without a reading."""
+    if evse.measured_a is None:
+        return None
+    net_a = [drawn - back for drawn, back in zip(evse.measured_a, evse.export_a, strict=True)]
+    return max(net_a, key=abs)
+
+
+def _battery(battery: BatteryView) -> Row:
+    return {
+        "id": battery.battery,
+        "circuit": battery.circuit,
+        "power_w": battery.power_w,
+        "setpoint_w": battery.setpoint_w,
+        "state_of_charge_ratio": battery.state_of_charge_ratio,
+        "reason": battery.reason,
+        "plan_w": [round(power_w) for power_w in battery.plan_w],
     }
 
 

@@ -289,9 +289,13 @@ def _alarm(state: SiteState, battery: Battery, link: BatteryLink, now: datetime)
         alarms.clear("battery of unknown charge", battery.id, at=now)
 
 
-def battery_views(state: SiteState, now: datetime) -> tuple[BatteryView, ...]:
-    """Return the commanded batteries as they stand."""
-    return tuple(_view(state, battery, link, now) for battery, link, _ in commanded(state))
+def battery_views(state: SiteState, plan: Plan | None, now: datetime) -> tuple[BatteryView, ...]:
+    """Return the commanded batteries as they stand, and what is planned for them."""
+    planned = {} if plan is None else {name: tuple(each.tolist()) for name, each in plan.battery_w.items()}
+    return tuple(
+        replace(_view(state, battery, link, now), plan_w=planned.get(battery.id, ()))
+        for battery, link, _ in commanded(state)
+    )
 
 
 def _view(state: SiteState, battery: Battery, link: BatteryLink, now: datetime) -> BatteryView:

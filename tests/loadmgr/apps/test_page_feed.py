@@ -13,10 +13,12 @@ from rich.console import Console
 
 from loadmgr.apps.demo.demo import Demo, DemoOptions
 from loadmgr.apps.page.page_feed import KEPT_SLOTS, SLOT_S, PageFeed
+from loadmgr.control.observation import BatteryReading
 from loadmgr.model.ids import CircuitId
 from loadmgr.site_file import find_site, load_site
 from ocpp_link.profile_book import ProfileBook
 from tests.control_world import World, small_site
+from tests.loadmgr.control import test_battery, test_discharge
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,18 @@ def seen() -> dict[str, Any]:
     demo._until_done = watched  # type: ignore[method-assign]
     asyncio.run(demo.run())
     return out
+
+
+def process_of(world: World) -> Any:
+    """Return a process that runs the site of a test's world, as far as a page asks it."""
+    return SimpleNamespace(
+        controller=world.controller, site=world.site, decided=True, models=ProfileBook(), csms=None,
+        site_file=SimpleNamespace(tariff=None), condition=lambda: {"journal": None},
+    )  # fmt: skip
+
+
+def document_of(world: World) -> dict[str, Any]:
+    return PageFeed(lambda: process_of(world), now=lambda: world.now).document()
 
 
 def test_before_the_first_decision_the_page_has_a_name_only(seen: dict[str, Any]) -> None:
@@ -98,12 +112,54 @@ def test_a_site_file_that_was_changed_is_shown_as_it_is_now() -> None:
         evses=tuple(replace(e, circuit=renamed.id) for e in before.site.evses),
         meters=(),
     )
-    process = SimpleNamespace(
-        controller=before.controller, site=before.site, decided=True, models=ProfileBook(), csms=None,
-        site_file=SimpleNamespace(tariff=None), condition=lambda: {"journal": None},
-    )  # fmt: skip
+    process = process_of(before)
     feed = PageFeed(lambda: process, now=lambda: before.now)
     assert ["main"] == [c["id"] for c in feed.document()["circuits"]]
 
     process.site, process.controller = site, World(site).run(5).controller
     assert ["renamed"] == [c["id"] for c in feed.document()["circuits"]]
+
+
+def test_a_vehicle_that_feeds_back_is_below_zero_now_in_its_plan_and_in_the_past() -> None:
+    world = test_discharge.a_world().run(900)
+    feed = PageFeed(lambda: process_of(world), now=lambda: world.now)
+    feed._note(0, world.controller.view())
+    evse = feed.document()["evses"][0]
+
+    assert (-12.0, -12.0) == (evse["setpoint_a"], round(evse["measured_a"]))
+    assert -12.0 == min(evse["plan_a"])
+    assert -12.0 == round(feed.history()[0]["evses"]["E1"][0])
+
+
+def test_a_battery_is_shown_with_its_charge_power_command_plan_and_past() -> None:
+    world = test_battery.a_world(cheap_first=False).run(600)
+    feed = PageFeed(lambda: process_of(world), now=lambda: world.now)
+    feed._note(0, world.controller.view())
+    document = feed.document()
+    (battery,) = document["batteries"]
+
+    assert "discharges by the plan" == battery["reason"]
+    assert battery["setpoint_w"] < 0.0
+    assert battery["power_w"] < 0.0
+    assert 0.4 < battery["state_of_charge_ratio"] < 0.5
+    assert len(battery["plan_w"]) == len(document["plan_times"])
+    assert min(battery["plan_w"]) < 0 < max(battery["plan_w"])
+    assert battery["power_w"] == pytest.approx(feed.history()[0]["batteries"]["store"], abs=1.0)
+
+
+def test_the_plan_of_a_circuit_has_what_its_batteries_are_to_do() -> None:
+    document = document_of(test_battery.a_world(cheap_first=False).run(600))
+    (circuit,), (battery,) = document["circuits"], document["batteries"]
+
+    for phase, building_a in zip(circuit["plan_a"], circuit["building_a"], strict=True):
+        of_battery = [power_w / 690.0 for power_w in battery["plan_w"]]
+        assert phase == pytest.approx([building_a + each for each in of_battery], abs=0.2)
+
+
+def test_the_load_of_a_circuit_without_a_meter_has_what_its_batteries_do() -> None:
+    site = test_battery.a_world().site
+    bare = replace(site, meters=(), circuits=(replace(site.circuits[0], side_loads=()),))
+    world = World(bare).run(60)
+    world.controller.observe(BatteryReading(at=world.now, battery="store", power_w=-3_450.0, state_of_charge_ratio=0.5))
+
+    assert [-5.0] * 3 == document_of(world)["circuits"][0]["measured_a"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from loadmgr.site_file import find_site
+from tests.loadmgr.web.stored_energy_page import stored_energy_page
 
 BROWSER = os.environ.get("LOADMGR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 SIZES = {"phone": (390, 844), "laptop": (1440, 900), "wall": (1920, 1080)}
@@ -144,3 +145,46 @@ def test_everybody_can_use_it_at_every_size(browser: Any, address: str, size: st
     assert [] == [(v["id"], [n["target"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert [] == said
+
+
+@pytest.fixture(scope="module")
+def stored_energy() -> Iterator[str]:
+    """Return the page of a site with a battery and a vehicle that feeds back."""
+    with stored_energy_page() as address:
+        yield address
+
+
+@needs_browser
+def test_a_battery_is_shown_with_its_charge_what_it_does_is_told_and_will_do(browser: Any, stored_energy: str) -> None:
+    page, said = opened(browser, stored_energy)
+    full = page.locator("#batteries [role=meter]")
+
+    assert "cellar store state of charge" == full.get_attribute("aria-label")
+    assert re.fullmatch(r"\d\d %", full.get_attribute("aria-valuetext") or "")
+    text = page.text_content("#batteries-body") or ""
+    assert "Discharges with 3.0 kW; told: discharges with 3.0 kW." in text
+    assert re.search(r"By the plan it discharges with up to 3\.0 kW now, rests from \d\d:\d\d", text)
+    page.wait_for_selector("#batteries .chart canvas")
+    assert [] == said
+
+
+@needs_browser
+def test_a_vehicle_that_feeds_back_is_below_zero_in_the_table_the_heat_map_and_its_reason(
+    browser: Any, stored_energy: str
+) -> None:
+    page, _ = opened(browser, stored_energy)
+    assert "\u221212 A / \u221212 A" in (page.text_content("#sessions tbody tr:first-child") or "")
+    assert "Feeding back1" in (page.text_content("#figures") or "")
+    page.locator("#sessions tbody button").first.click()
+    assert "feeds back 12 A" in (page.text_content("#why-body") or "")
+    assert "makes room" not in (page.text_content("#why-body") or "")
+    page.wait_for_selector("#chart canvas")
+    page.locator("#heat").focus()
+    page.keyboard.press("ArrowLeft")
+    assert re.search(r"E1, \d\d:\d\d: feeds back 12 A;", page.text_content("#heat-said") or "")
+
+
+@needs_browser
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("laptop", "dark"), ("wall", "light")])
+def test_everybody_can_use_the_page_of_stored_energy(browser: Any, stored_energy: str, size: str, scheme: str) -> None:
+    test_everybody_can_use_it_at_every_size(browser, stored_energy, size, scheme)
