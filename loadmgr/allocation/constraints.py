@@ -19,6 +19,9 @@ from loadmgr.allocation.phasors import ExtraRow, extra_rows, needs_phasors
 from loadmgr.allocation.problem import NOMINAL_VOLTAGE_V, PHASES, AllocationProblem, CircuitArrays
 from loadmgr.allocation.result import Alarm
 
+PLENTY = np.finfo(np.float64).max / 4
+"""More than currents add up to; sums of it stay finite."""
+
 RowKind = Literal["phase", "power", "neutral", "unbalance"]
 
 
@@ -73,6 +76,11 @@ class NetworkRows:
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.names)
+
+    @property
+    def free_room(self) -> FloatArray:
+        """The room, and where a row is no limit more than anything could fill, ``(n_row, n_step)``."""
+        return np.where(self.applies, self.room, PLENTY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

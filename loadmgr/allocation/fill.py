@@ -24,9 +24,6 @@ from loadmgr.allocation.quantise import DONE_WH
 from loadmgr.allocation.waterlevel import TIGHT, Level, admit, admit_all, loads, raise_in_turn, raise_together
 from loadmgr.model.units import CURRENT_TOLERANCE_A
 
-_UNLIMITED = np.finfo(np.float64).max / 4
-"""Stands for the room of a row where it is no limit; sums of it stay finite."""
-
 _FIRST_STRETCH = 4
 """Steps laid out at one stroke after a step in which all fitted; doubled as long as all go on to fit."""
 
@@ -88,7 +85,7 @@ class _Site:
             problem=problem,
             rows=rows,
             policy=policy,
-            room=np.where(rows.applies[:, :count], rows.room[:, :count], _UNLIMITED).T.copy(),
+            room=rows.free_room[:, :count].T.copy(),
             full_a=full_a,
             wh_per_a=wh_per_a,
             entries=RowEntries.of(rows, wanted=may_fill_up(rows, full_a.T)),

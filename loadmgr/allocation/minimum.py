@@ -145,7 +145,7 @@ def _admitted(
     What must stay on comes first, its earliest steps before later ones: a session that needs less than it must stay on
     for goes on now and not off now and on later. Of the others the largest current comes first.
     """
-    room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4)
+    room = rows.free_room
     left_wh = problem.evses.need_wh[:, -1].copy()
     wh_per_a = problem.wh_per_a
     admitted = np.zeros(len(wish), dtype=bool)

@@ -316,3 +316,12 @@ class AllocationProblem:
         offsets_s = np.array(self.grid.offsets_s, dtype=np.float64)
         before_s = self.evses.must_by_s[:, None] - offsets_s[:-1]
         return np.asarray(np.clip(before_s / np.diff(offsets_s), 0.0, 1.0))
+
+
+def presence_ratio(offsets_s: FloatArray, stays_s: FloatArray) -> FloatArray:
+    """Return which share of each step each vehicle is there, ``(n_evse, n_step)``.
+
+    ``offsets_s`` are the edges of the steps and ``stays_s`` the starts and ends of the stays, ``(n_evse, 2)`` [s].
+    """
+    inside = np.minimum(offsets_s[1:], stays_s[:, 1:]) - np.maximum(offsets_s[:-1], stays_s[:, :1])
+    return np.asarray(np.clip(inside / np.diff(offsets_s), 0.0, 1.0))

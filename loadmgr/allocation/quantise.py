@@ -84,7 +84,7 @@ def quantise(
     lost_a = np.where(planned_a > 0.0, planned_a - out, 0.0)
     if not (lost_a > _GRAIN).any():
         return out
-    room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4) - row_loads(rows, out)
+    room = rows.free_room - row_loads(rows, out)
     left_wh = (problem.evses.need_wh[:, -1] - (out * problem.wh_per_a).sum(axis=1)).tolist()
     rank = np.round(lost_a / problem.evses.step_a[:, None], 6)
     more = _Remainders(problem=problem, rows=rows, left_wh=left_wh)
@@ -135,7 +135,7 @@ def _lower_until_it_fits(problem: AllocationProblem, rows: NetworkRows, out: Flo
 
     Ends because currents only fall, and at 0 every row is kept.
     """
-    room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4) + _GRAIN
+    room = rows.free_room + _GRAIN
     while True:
         taken = np.maximum(out, 0.0)
         broken = row_loads(rows, taken) > room

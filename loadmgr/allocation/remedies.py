@@ -15,7 +15,7 @@ from loadmgr.allocation.arrays import FloatArray, IntArray
 from loadmgr.allocation.constraints import network_rows
 from loadmgr.allocation.objective import SEGMENTS, weights
 from loadmgr.allocation.options import AllocationOptions
-from loadmgr.allocation.problem import AllocationProblem
+from loadmgr.allocation.problem import AllocationProblem, presence_ratio
 from loadmgr.allocation.program import build_program
 from loadmgr.allocation.solve import HighsSession
 from loadmgr.allocation.wording import listed
@@ -115,8 +115,7 @@ def _staying(problem: AllocationProblem, evse: int, longer_s: int) -> Allocation
         return None
     departure_s, presence, max_a = evses.departure_s.copy(), evses.presence_ratio.copy(), evses.max_a.copy()
     departure_s[evse] = leaves_s
-    inside = np.minimum(edges_s[1:], leaves_s) - np.maximum(edges_s[:-1], evses.arrival_s[evse])
-    presence[evse] = np.clip(inside / np.diff(edges_s), 0.0, 1.0)
+    presence[evse] = presence_ratio(edges_s, np.array([[evses.arrival_s[evse], leaves_s]]))[0]
     was_there = np.flatnonzero(evses.presence_ratio[evse] > 0.0)
     if not len(was_there):
         return None

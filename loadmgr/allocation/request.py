@@ -22,6 +22,7 @@ from loadmgr.allocation.problem import (
     AllocationProblem,
     CircuitArrays,
     EvseArrays,
+    presence_ratio,
 )
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.units import MINIMUM_CURRENT_A, require_utc
@@ -300,7 +301,7 @@ def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dic
         require_sound(item)
     offsets_s = np.array(grid.offsets_s, dtype=np.float64)
     stays = [_stay_s(grid, item) for item in requests]
-    presence = _presence(offsets_s, np.array(stays, dtype=np.float64).reshape(count, 2))
+    presence = presence_ratio(offsets_s, np.array(stays, dtype=np.float64).reshape(count, 2))
     max_a = np.array([_spread(r.max_a, (steps,), f"max_a of {r.id}") for r in requests]).reshape(count, steps)
     discharge_max_a = np.array([_spread(r.discharge_max_a, (steps,), f"discharge_max_a of {r.id}") for r in requests])
     discharge_max_a = discharge_max_a.reshape(count, steps)
@@ -362,12 +363,6 @@ def _must_by_s(grid: TimeGrid, item: ChargingRequest, stay_s: tuple[float, float
             f"must_by of {item.id} must not lie before its arrival or the plan's start, got {by.isoformat()}"
         )
     return min(by_s, stay_s[1])
-
-
-def _presence(offsets_s: FloatArray, stays_s: FloatArray) -> FloatArray:
-    """Return which share of each step each vehicle is there, ``(n_evse, n_step)``."""
-    inside = np.minimum(offsets_s[1:], stays_s[:, 1:]) - np.maximum(offsets_s[:-1], stays_s[:, :1])
-    return np.asarray(np.clip(inside / np.diff(offsets_s), 0.0, 1.0))
 
 
 def _on_phase(item: ChargingRequest) -> list[bool]:

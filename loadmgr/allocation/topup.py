@@ -41,7 +41,7 @@ def top_up(
     who = np.flatnonzero(worth)
     if not who.size or after >= problem.n_steps:
         return
-    room = np.where(rows.applies, rows.room, np.finfo(np.float64).max / 4)
+    room = rows.free_room
     room = (room - row_loads(rows, setpoints_a))[:, after:]
     may = (evses.keep_off_s[:, None] <= np.array(problem.grid.offsets_s[after:-1])) & (wh_per_a[:, after:] > 0.0)
     most_a = np.where(may, evses.max_a[:, after:], 0.0)
