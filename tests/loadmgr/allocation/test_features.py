@@ -376,71 +376,7 @@ def test_a_transformer_carries_two_windings_per_line() -> None:
     assert check(problem, np.full((1, 8), 21.0)) != []
 
 
-@pytest.mark.parametrize("policy", ["equal_share", "max_min_energy", "proportional"])
-def test_fair_policies_leave_alike_sessions_alike(policy: Any) -> None:
-    """Two sessions that differ in nothing are short by about the same."""
-    problem = build_problem(
-        GRID,
-        circuits=[CircuitLimits(id="main", limit_a=20.0)],
-        requests=[
-            ChargingRequest(id=f"E{i}", circuit="main", phases=(1,), wanted_wh=8_000.0, step_a=0.1) for i in range(2)
-        ],
-    )
-
-    allocation = allocate(problem, options=AllocationOptions(policy=policy))
-
-    assert allocation.energy_wh.max() - allocation.energy_wh.min() <= 2_100.0
-    assert allocation.energy_wh.sum() > 9_000.0
-
-
-def test_more_vehicles_than_minimums_take_turns_and_none_starves() -> None:
-    """Five vehicles of 6 A on 13 A: two at a time, and everyone is served within the grid."""
-    grid = TimeGrid.uniform(START, step_s=300, steps=24)
-    problem = build_problem(
-        grid,
-        circuits=[CircuitLimits(id="main", limit_a=13.0)],
-        requests=[ChargingRequest(id=f"E{i}", circuit="main", phases=(1,), wanted_wh=None) for i in range(5)],
-    )
-
-    filled = allocate(problem, options=AllocationOptions(method="fill"))
-
-    on = filled.current_a > 0.0
-    assert on.sum(axis=0).max() == 2
-    assert on.sum(axis=1).min() >= 6
-    switches = (on[:, 1:] != on[:, :-1]).sum(axis=1)
-    assert switches.max() <= 10
-
-
 @pytest.mark.parametrize("price", [float("nan"), float("inf")])
 def test_a_carbon_price_that_is_no_number_is_refused_before_a_solver_sees_it(price: float) -> None:
     with pytest.raises(ValueError, match=r"money\.carbon_price_per_kg must be a finite number"):
         build_money(GRID, import_price_per_kwh=np.zeros(8), carbon_price_per_kg=price)
-
-
-@pytest.mark.parametrize("scarce", [False, True])
-@pytest.mark.parametrize("wanted_wh", [350.0, 610.0, 1_000.0])
-def test_who_needs_less_than_its_minimum_on_time_gives_goes_on_now_and_not_later(
-    wanted_wh: float, scarce: bool
-) -> None:
-    """Off now and on later, at each plan anew, it would be switched for ever and never finish."""
-    problem = build_problem(
-        TimeGrid.uniform(START, step_s=300, steps=24),
-        circuits=[CircuitLimits(id="main", limit_a=32.0, scarce=scarce)],
-        requests=[
-            ChargingRequest(
-                id="E0",
-                circuit="main",
-                max_a=8.0,
-                wanted_wh=wanted_wh,
-                departure=START + timedelta(hours=10),
-                keep_on_s=600.0,
-            )
-        ],
-        money=build_money(TimeGrid.uniform(START, step_s=300, steps=24), import_price_per_kwh=0.3),
-    )
-
-    allocation = allocate(problem, options=AllocationOptions(milp_evses=0))
-
-    assert allocation.method == "program"
-    assert allocation.current_a[0, 0] >= 6.0
-    assert check(problem, allocation.current_a) == []
