@@ -7,6 +7,7 @@ Policy = Literal[
     "equal_share",
     "proportional",
     "max_min_energy",
+    "least_missing",
     "least_laxity",
     "earliest_deadline",
     "first_come",

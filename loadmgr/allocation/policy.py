@@ -3,6 +3,7 @@
 ``equal_share``       the same mean current for all over their stays
 ``proportional``      the same part of the need for all
 ``max_min_energy``    the least energy first
+``least_missing``     the least energy still wanted first: as many as possible leave with what they asked for
 ``least_laxity``      the least time to spare first
 ``earliest_deadline`` the earliest departure first
 ``first_come``        the earliest arrival first
@@ -19,7 +20,9 @@ from loadmgr.allocation.ties import tie_ratio
 ROTATION_S = 900.0
 """Where minimums do not all fit, the turn passes on after so much energy at the minimum: a wait hardly noticed."""
 
-IN_TURN: frozenset[Policy] = frozenset({"least_laxity", "earliest_deadline", "first_come", "max_min_energy"})
+IN_TURN: frozenset[Policy] = frozenset(
+    {"least_laxity", "earliest_deadline", "first_come", "max_min_energy", "least_missing"}
+)
 """Policies that serve one session after the other; the rest raises all together."""
 
 
@@ -37,6 +40,11 @@ def order_key(
         return evses.arrival_s
     if policy == "earliest_deadline":
         return evses.departure_s
+    if policy == "least_missing":
+        # Who needs least stands in the way of fewest others, as the longest job is the one to drop on a busy machine
+        # if the fewest are to be late (Moore 1968, doi:10.1287/mnsc.15.1.102).
+        beyond_wh = evses.need_wh[:, -1] - evses.need_wh[:, 1]
+        return np.asarray(np.maximum(left_wh - beyond_wh, 0.0))
     if policy == "least_laxity":
         full_w = np.maximum(evses.max_a.max(axis=1) * evses.w_per_a * evses.efficiency_ratio, 1e-9)
         return np.asarray(evses.departure_s - offset_s - left_wh / full_w * 3600.0)

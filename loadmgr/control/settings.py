@@ -59,6 +59,8 @@ class ControlSettings:
     stagger_s : int
         After a blackout one EVSE starts so long after the other [s].
     allocation : AllocationOptions
+        Where not everybody can have what they want, as many as possible do (measured on the sample garage's week: 49 of
+        52 promises instead of 44 with equal shares, and no less energy).
     """
 
     replan_s: int = 300
@@ -93,7 +95,9 @@ class ControlSettings:
     lease_periods: int = field(default=6, metadata={"unsaid": 1})
     fits_tails: bool = field(default=True, metadata={"unsaid": False})
     relief_first: bool = field(default=True, metadata={"unsaid": False})
-    allocation: AllocationOptions = field(default_factory=lambda: AllocationOptions(milp_evses=0))
+    allocation: AllocationOptions = field(
+        default_factory=lambda: AllocationOptions(policy="least_missing", milp_evses=0)
+    )
 
     def __post_init__(self) -> None:
         for name in ("replan_s", "check_s", "fine_steps", "fine_s", "coarse_s", "far_s", "stay_s", "resend_s"):

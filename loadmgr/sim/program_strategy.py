@@ -134,7 +134,7 @@ class Program:
         self._offsets_s = grid.offsets_s
         self._known = known
         self._horizon = horizon
-        self._allocator = Allocator(AllocationOptions(policy="equal_share", command_steps=1, milp_evses=0))
+        self._allocator = Allocator(AllocationOptions(policy="least_missing", command_steps=1, milp_evses=0))
         self._energy_wh: FloatArray | None = None
         self._battery_wh: FloatArray = np.zeros(len(grid))
         evses = network.site.evses

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadmgr.allocation import AllocationOptions, AllocationProblem, Allocator, Policy
+from loadmgr.allocation import AllocationProblem, Allocator, Policy
 from loadmgr.allocation.constraints import network_rows
 from loadmgr.allocation.fill import fill
 from loadmgr.allocation.objective import weights
@@ -24,6 +24,7 @@ from loadmgr.allocation.program import build_program
 from loadmgr.allocation.quantise import quantise
 from loadmgr.allocation.solve import HighsSession
 from loadmgr.control.planning.scarcity import SCARCE_S
+from loadmgr.control.settings import ControlSettings
 from loadmgr.model.series import TimeGrid
 from tests.benchmarks.allocation_sessions import (
     MAX_A,
@@ -78,7 +79,7 @@ def _rule(policy: Policy) -> Callable[[AllocationProblem], np.ndarray]:
 
 
 def _ours() -> Callable[[AllocationProblem], np.ndarray]:
-    allocator = Allocator(AllocationOptions(milp_evses=0))
+    allocator = Allocator(ControlSettings().allocation)
     return lambda problem: allocator.allocate(problem).current_a[:, 0]
 
 

@@ -41,7 +41,7 @@ def plan(
     tariff_of = tariff_for(site_file, datetime.now(UTC), tell=lambda text: typer.echo(f"loadmgr: {text}", err=True))
     problem = plan_problem(site_file, sessions, at=_time(at), tariff_of=tariff_of)
     # The plan is given away as a whole, so in no step may a vehicle get less than it charges with.
-    options = AllocationOptions(milp_evses=0, command_steps=problem.n_steps)
+    options = AllocationOptions(policy="least_missing", milp_evses=0, command_steps=problem.n_steps)
     if explain is not None and explain not in problem.evses.ids:
         known = ", ".join(problem.evses.ids)
         raise typer.BadParameter(f"{explain} has no session in this plan; there are {known}", param_hint="--explain")
