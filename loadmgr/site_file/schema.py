@@ -239,7 +239,9 @@ class BatteryCommandPart(StrictPart):
     watchdog: SecondsAboveZero = Field(
         description="It rests by itself when it hears nothing for so long; a battery that goes on is not for this."
     )
-    modbus: BatteryModbusPart | None = Field(default=None, description="Over Modbus TCP; else over MQTT, or by Python.")
+    modbus: BatteryModbusPart | None = Field(
+        default=None, description="Over Modbus TCP; else over MQTT, by a CSMS, or by Python."
+    )
 
 
 class BatteryPart(StrictPart):

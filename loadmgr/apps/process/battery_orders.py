@@ -4,12 +4,13 @@ Rules
 -----
 1. The newest order of a battery is the only one: an older one that was held up is never carried.
 2. What may let more current flow is not told before the journal has it; nothing is told by a process that only watches,
-   or that stops.
+   that stops, or that does not hold the site.
 3. An actuator that fails costs nothing but its order: the battery's watchdog puts it to rest.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from loadmgr.apps.process.site import SiteProcess
@@ -37,10 +38,13 @@ class BatteryOrders:
     Parameters
     ----------
     process : SiteProcess
+    may_tell : callable, optional
+        Whether this process holds the site now; always where no other could.
     """
 
-    def __init__(self, process: SiteProcess) -> None:
+    def __init__(self, process: SiteProcess, *, may_tell: Callable[[], bool] = lambda: True) -> None:
         self._process = process
+        self._may_tell = may_tell
         self._newest: dict[str, int] = {}
         self._woken = asyncio.Event()
         process.on_decision.append(self._take)
@@ -59,7 +63,7 @@ class BatteryOrders:
             await self._process.remembered()
             orders, self._newest = self._newest, {}
             for battery, power_w in orders.items():
-                if self._process.draining or self._process.watching:
+                if self._process.draining or self._process.watching or not self._may_tell():
                     continue
                 try:
                     await actuator.set_power_w(battery, power_w)

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from loadmgr.apps.page.page_feed import PageFeed
+from loadmgr.apps.process.battery_orders import BatteryOrders
 from loadmgr.apps.process.serving import stop
 from loadmgr.apps.process.site import SiteProcess
 from loadmgr.apps.process.status import plain, site_status
+from loadmgr.apps.service.csms_batteries import CsmsBatteries
 from loadmgr.apps.service.outbox import CsmsLink, Outbox
 from loadmgr.apps.service.site_page import SitePage
 from loadmgr.apps.service.streams import EventStreams
@@ -57,7 +59,8 @@ class HostedSite:
         self.name = name
         self.clock = clock
         self.streams = EventStreams()
-        self.outbox = None if process is not None else Outbox(clock=clock, may_send=may_send or _always)
+        self.may_send = may_send or _always
+        self.outbox = None if process is not None else Outbox(clock=clock, may_send=self.may_send)
         self.process = process or SiteProcess(site_file, clock=clock, store=store)
         self.alive = True
         feed = PageFeed(lambda: self.process, now=clock.now, alive=lambda: self.alive)
@@ -84,6 +87,9 @@ class HostedSite:
 
     def start(self) -> None:
         """Begin to control."""
+        if self.outbox is not None:
+            orders = BatteryOrders(self.process, may_tell=self.may_send)
+            self.accompany(orders.carry(CsmsBatteries(self.outbox, self.process.site_file)))
         self._task = asyncio.create_task(self.process.run())
         self._task.add_done_callback(_say_end)
 

@@ -123,7 +123,7 @@ class Hosting:
         )
         feeds.follow(site_file, remembered=hosted.process.controller.outside)
         self._feeds[name] = feeds
-        hosted.accompany(BatteryOrders(hosted.process).carry(feeds))
+        hosted.accompany(BatteryOrders(hosted.process, may_tell=hosted.may_send).carry(feeds))
         for what in heard_on_broker(site_file):
             log.warning("%s: %s is not heard: a service has no broker, loadmgr run --mqtt has", name, what)
 

@@ -57,11 +57,22 @@ class ConnectionsRequest(Strict):
     dry_run: bool = False
 
 
+class BatteryReadingFact(Strict):
+    """What a battery does now, and how full it is."""
+
+    battery: Identity
+    power_w: float = Field(ge=-1e9, le=1e9, description="At its circuit: above 0 it charges.")
+    state_of_charge_ratio: float | None = Field(
+        default=None, ge=0.0, le=1.0, description="Of its usable energy. Left out, it is told to rest."
+    )
+
+
 class ReadingsRequest(Strict):
     """What was measured."""
 
     evse_readings: list[EvseReadingFact] = Field(default_factory=list, max_length=MOST_MESSAGES)
     meter_readings: list[MeterReadingFact] = Field(default_factory=list, max_length=MOST_MESSAGES)
+    battery_readings: list[BatteryReadingFact] = Field(default_factory=list, max_length=MOST_MESSAGES)
     dry_run: bool = False
 
 
@@ -166,10 +177,20 @@ class Outgoing(Answer):
     expires_in_s: float
 
 
+class BatteryOrdered(Answer):
+    """What a battery is to do; no answer is expected but its readings."""
+
+    id: int
+    battery: str
+    power_w: int = Field(description="Above 0 it charges.")
+    expires_in_s: float = Field(description="Afterwards it must not be passed on: a newer order is on its way.")
+
+
 class OutgoingList(Answer):
-    """Commands, the most urgent first, and where to ask on."""
+    """Commands, the most urgent first, the newest order of each battery, and where to ask on."""
 
     commands: list[Outgoing]
+    batteries: list[BatteryOrdered]
     after: int
     fence: int | None = Field(description="Rises with every takeover of the site; refuse what has a lower one.")
 

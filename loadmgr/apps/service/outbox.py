@@ -1,10 +1,12 @@
-"""Commands on their way to stations through a CSMS: kept until they are answered, or too old.
+"""Commands on their way to stations and batteries through a CSMS: kept until they are answered, or too old.
 
 Rules
 -----
 1. What is to go out is handed over at least once; the id tells a repeat. An answer removes it, or its end of life.
 2. The more urgent goes first; of two that set the same profile the newer one alone is handed over.
 3. A site that is not ours to control hands nothing over.
+4. What a battery is told is answered by its readings alone. The newest order of a battery is the only one, and is not
+   handed over when it is too old.
 """
 
 import asyncio
@@ -48,6 +50,24 @@ class Outgoing:
     answer: asyncio.Future[dict[str, Any]] = field(default_factory=asyncio.Future)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatteryOrder:
+    """What a battery is to do [W], above 0 to charge.
+
+    Parameters
+    ----------
+    id : int
+        Of the same series as those of messages.
+    expires_s : float
+        When it must not be passed on any more, by the outbox's clock [s].
+    """
+
+    id: int
+    battery: str
+    power_w: int
+    expires_s: float
+
+
 class Outbox:
     """The messages of one site.
 
@@ -63,6 +83,8 @@ class Outbox:
         self._may_send = may_send
         self._ids = itertools.count(int(clock.now().timestamp() * 1000))
         self._waiting: dict[int, Outgoing] = {}
+        self._orders: dict[str, BatteryOrder] = {}
+        self._handed_over = 0  # the newest order that was: nobody is woken for it again
         self._news = asyncio.Event()
         self._closed = False
 
@@ -108,13 +130,33 @@ class Outbox:
         found = [m for m in self._waiting.values() if m.id > after and not m.answer.done()]
         return sorted(found, key=lambda m: (m.priority, m.id))
 
+    def order(self, battery: str, power_w: int, *, lasts_s: float) -> None:
+        """Take in what a battery is to do [W], in place of what it was to do before; it is passed on so long [s]."""
+        if not self._closed:
+            expires_s = self._clock.now_s() + lasts_s
+            self._orders[battery] = BatteryOrder(
+                id=next(self._ids), battery=battery, power_w=power_w, expires_s=expires_s
+            )
+            self._news.set()
+
+    def orders(self, *, after: int = 0) -> list[BatteryOrder]:
+        """Return the newest order of each battery that has a higher id and is not too old."""
+        if self._closed or not self._may_send():
+            return []
+        now_s = self._clock.now_s()
+        return [o for o in self._orders.values() if o.id > after and o.expires_s > now_s]
+
+    def handed_over(self, orders: list[BatteryOrder]) -> None:
+        """Take note that orders were passed on."""
+        self._handed_over = max([self._handed_over, *(o.id for o in orders)])
+
     async def wait(self, *, after: int, within_s: float) -> list[Outgoing]:
-        """Return the messages with a higher id as soon as there is one; none where that takes too long."""
+        """Return the messages with a higher id once there is one, or a new order; none where that takes too long."""
         until_s = self._clock.now_s() + within_s
         while True:
             found = self.waiting(after=after)
             left_s = until_s - self._clock.now_s()
-            if found or left_s <= 0.0:
+            if found or left_s <= 0.0 or self.orders(after=max(after, self._handed_over)):
                 return found
             self._news.clear()
             try:

@@ -12,6 +12,7 @@ from loadmgr.apps.service.bodies import read_model
 from loadmgr.apps.service.facts import Facts, facts_of
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.observed import (
+    BatteryReadingFact,
     ConnectionsRequest,
     EndFact,
     MessageFact,
@@ -26,12 +27,13 @@ from loadmgr.apps.service.observed import (
     TransactionsRequest,
 )
 from loadmgr.apps.service.openapi import json_body
-from loadmgr.apps.service.outbox import Outbox, Outgoing
+from loadmgr.apps.service.outbox import BatteryOrder, Outbox, Outgoing
 from loadmgr.apps.service.problems import FieldFault, Refused, documented, invalid
 from loadmgr.apps.service.service import Service
 from loadmgr.apps.service.snapshot import ScheduleRequest, StationFact
 from loadmgr.apps.service.tokens import Role
 from loadmgr.control.observation import (
+    BatteryReading,
     Observation,
     SessionDeclared,
     TransactionEnded,
@@ -132,14 +134,15 @@ def _add_facts(router: APIRouter, service: Service) -> None:
 
     @_fact_route(router, "/sites/{site}/meter-values", "ReadingsRequest")
     async def readings(request: Request, site: str) -> Response:
-        """Take what EVSEs and meters of the site measured."""
+        """Take what EVSEs, meters and batteries of the site measured."""
         hosted = await site_of(service, request, site, Role.OPERATE)
         asked = await read_model(request, ReadingsRequest)
         found = ScheduleRequest(
             site=site, stations=[], evse_readings=asked.evse_readings, meter_readings=asked.meter_readings
         )
         facts = facts_of(found, hosted.process.site, at=hosted.now())
-        return tell(hosted, facts.after, dry_run=asked.dry_run)
+        batteries = [_battery_reading(hosted, fact, i) for i, fact in enumerate(asked.battery_readings)]
+        return tell(hosted, [*facts.after, *batteries], dry_run=asked.dry_run)
 
     @_fact_route(router, "/sites/{site}/transactions", "TransactionsRequest")
     async def transactions(request: Request, site: str) -> Response:
@@ -208,6 +211,19 @@ def _ended(hosted: HostedSite, fact: EndFact, index: int, now: datetime) -> Tran
     )
 
 
+def _battery_reading(hosted: HostedSite, fact: BatteryReadingFact, index: int) -> BatteryReading:
+    known = [b.id for b in hosted.process.site.batteries if b.link is not None]
+    if fact.battery not in known:
+        problem = f"the site has no battery {fact.battery!r} with `command`"
+        raise invalid([FieldFault(f"battery_readings[{index}].battery", problem, f"it has {known}")])
+    return BatteryReading(
+        at=hosted.now(),
+        battery=fact.battery,
+        power_w=fact.power_w,
+        state_of_charge_ratio=fact.state_of_charge_ratio,
+    )
+
+
 def _check_messages(hosted: HostedSite, messages: list[MessageFact]) -> None:
     faults = []
     for index, message in enumerate(messages):
@@ -242,10 +258,13 @@ def _add_commands(router: APIRouter, service: Service) -> None:
         after: Annotated[int, Query(ge=0, lt=2**63, description="Leave out what was fetched before.")] = 0,
         wait_s: Annotated[float, Query(ge=0.0, le=LONGEST_POLL_S, description="How long to wait for news.")] = 0.0,
     ) -> Response:
-        """Return commands for stations: what is not answered comes again with `after=0`, until it expires."""
+        """Return commands for stations and orders for batteries: what is not answered comes again with `after=0`."""
         hosted = await site_of(service, request, site, Role.OPERATE)
-        found = await _outbox(hosted).wait(after=after, within_s=wait_s)
-        body = outgoing_json(service, hosted, found, after=after)
+        outbox = _outbox(hosted)
+        found = await outbox.wait(after=after, within_s=wait_s)
+        orders = outbox.orders(after=after)
+        outbox.handed_over(orders)
+        body = outgoing_json(service, hosted, found, orders, after=after)
         return Response(orjson.dumps(body), media_type="application/json")
 
     @router.post(
@@ -262,8 +281,10 @@ def _add_commands(router: APIRouter, service: Service) -> None:
         return Response(orjson.dumps(body), media_type="application/json")
 
 
-def outgoing_json(service: Service, hosted: HostedSite, found: list[Outgoing], *, after: int) -> dict[str, Any]:
-    """Return commands as plain values."""
+def outgoing_json(
+    service: Service, hosted: HostedSite, found: list[Outgoing], orders: list[BatteryOrder], *, after: int
+) -> dict[str, Any]:
+    """Return commands for stations and orders for batteries as plain values."""
     now_s = hosted.clock.now_s()
     return {
         "commands": [
@@ -278,7 +299,16 @@ def outgoing_json(service: Service, hosted: HostedSite, found: list[Outgoing], *
             }
             for m in found
         ],
-        "after": max((m.id for m in found), default=after),
+        "batteries": [
+            {
+                "id": o.id,
+                "battery": o.battery,
+                "power_w": o.power_w,
+                "expires_in_s": round(max(0.0, o.expires_s - now_s), 3),
+            }
+            for o in orders
+        ],
+        "after": max([after, *(m.id for m in found), *(o.id for o in orders)]),
         "fence": service.fence_of(hosted.name),
     }
 

@@ -81,20 +81,22 @@ async def deliver(service: Service, hosted: HostedSite) -> None:
             await asyncio.sleep(LOOK_S)
             continue
         found = await outbox.wait(after=after, within_s=LOOK_S)
-        if not found:
+        orders = outbox.orders(after=after)
+        if not found and not orders:
             continue
-        body = orjson.dumps({"site": hosted.name, **outgoing_json(service, hosted, found, after=after)})
+        told = outgoing_json(service, hosted, found, orders, after=after)
         ended = await asyncio.to_thread(
             post_signed,
             hook.url,
-            body,
+            orjson.dumps({"site": hosted.name, **told}),
             secret=hook.secret,
             timestamp=int(service.now().timestamp()),
             delivery=secrets.token_hex(8),
             private=service.private_webhooks,
         )
         if ended.good:
-            after, retry_s = max(m.id for m in found), FIRST_RETRY_S
+            outbox.handed_over(orders)
+            after, retry_s = told["after"], FIRST_RETRY_S
             continue
         why = ended.trouble or f"it answered {ended.status}"
         log.warning("%s: webhook: %s; again in %g s", hosted.name, why, retry_s, extra={"site": hosted.name})

@@ -261,7 +261,7 @@ def _alarm(state: SiteState, battery: Battery, link: BatteryLink, now: datetime)
             at=now,
             severity=Severity.WARNING,
             cause=f"battery {battery.id} says nothing; it is told to rest",
-            advice="look at the way to it: over Modbus, or over MQTT, which takes `loadmgr run --mqtt`",
+            advice="look at the way to it: Modbus, MQTT (`--mqtt`), or the CSMS that carries its readings",
         )
     if not fresh or record.reading is None:
         return

@@ -19,10 +19,10 @@ from tests.loadmgr.apps.service.asking import SMALL, a_service, token
 
 
 @asynccontextmanager
-async def under_control(role=Role.OPERATE, **options):
-    """Yield a client of a service that controls the small site."""
+async def under_control(role=Role.OPERATE, *, site=SMALL, **options):
+    """Yield a client of a service that controls the small site, or another one by its name."""
     service = a_service(**options)
-    hosted = HostedSite("small", check_values(SMALL, name="small").site_file, clock=SystemClock())
+    hosted = HostedSite("small", check_values(site, name="small").site_file, clock=SystemClock())
     service.hosted["small"] = hosted
     hosted.start()
     transport = httpx2.ASGITransport(app=create_app(service))
