@@ -208,16 +208,22 @@ class SimStation:
             await self.sample(bay)
 
     async def sample(self, bay: Bay) -> None:
-        """Send meter values of an EVSE in a transaction; without a link they wait."""
+        """Send meter values of an EVSE in a transaction; without a link, and behind what waits already, they wait."""
         told = self.wire.transactions.get(bay.number) == bay.transaction  # what belongs to none is not said
         if bay.energised and (told or not self.online):
             self.profiles.note_soc(bay.number, bay.outlet.state_of_charge_ratio)
             self.refresh(bay)
             samples = bay.samples(self.device.text(MEASURANDS), meter_ratio=self.manners.meter_ratio)
-            if self.online:
-                await self._tried(self.wire.meter_values(bay.number, samples))
-            else:
+            if not self.online or bay.unsent:
                 bay.keep(samples, at=self.clock.now())
+                return
+            at = self.clock.now()
+            try:
+                await self.wire.meter_values(bay.number, samples)
+            except ConnectionLost:
+                bay.keep(samples, at=at)
+            except OcppError as error:
+                logger.debug("%s: meter values lost: %s", self.id, error)
 
     # The link.
 
