@@ -135,8 +135,15 @@ def answer(command: Command, payload: Payload, *, version: OcppVersion, at: date
         return (_ended(command, Outcome.ACCEPTED, "", at), reported)
     accepted = status == "Accepted" or (status == "Unknown" and isinstance(command, ClearProfile))
     accepted = accepted or (status == "Scheduled" and isinstance(command, SetAvailability))
-    outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
+    refused = Outcome.TOO_OFTEN if is_too_often(payload) else Outcome.REJECTED
+    outcome = Outcome.ACCEPTED if accepted else refused
     return (_ended(command, outcome, "" if accepted else reason, at),)
+
+
+def is_too_often(payload: Payload) -> bool:
+    """Return whether a station takes no more changes for now (2.1, K01.FR.56); later it takes the same."""
+    info = payload.get("statusInfo")
+    return isinstance(info, Mapping) and info.get("reasonCode") == "RateLimitExceeded"
 
 
 def failure(command: Command, outcome: Outcome, reason: str, *, at: datetime) -> CommandAnswered:

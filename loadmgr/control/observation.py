@@ -48,6 +48,8 @@ class Outcome(enum.StrEnum):
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    TOO_OFTEN = "refused as too often"
+    """The station takes it later (RateLimitExceeded of 2.1, K01.FR.56): nothing speaks against the command itself."""
     TIMED_OUT = "timed out"
     LOST = "lost"
     FAILED = "failed"

@@ -112,6 +112,9 @@ class SmartCharging:
         self.available = available
         self.forget_to_tell = False
         """Whether limits of external systems come and go without a word."""
+        self.least_s_between_profiles = 0.0
+        """A profile for an EVSE that comes sooner after the one before is refused (2.1, K01.FR.56) [s]."""
+        self._last_set: dict[int, datetime] = {}
         self._station = station
         self._sources: dict[ProfileId, str] = {}
         self._pulled: set[ProfileId] = set()
@@ -141,7 +144,12 @@ class SmartCharging:
     # Answers.
 
     async def _set(self, payload: Payload, now: datetime) -> Payload:
+        number, least = payload.get("evseId", 0), timedelta(seconds=self.least_s_between_profiles)
+        if number in self._last_set and now - self._last_set[number] < least:
+            return {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
         answer = set_charging_profile(self._station.store, payload, now=now)
+        if isinstance(answer, dict) and answer["status"] == "Accepted":
+            self._last_set[number] = now
         self._changed()
         return _result(answer)
 

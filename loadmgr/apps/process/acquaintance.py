@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from loadmgr.bridge import to_ocpp
+from loadmgr.bridge import from_ocpp, to_ocpp
 from loadmgr.bridge.traits import profile_of, traits_of
 from loadmgr.control.command import Command, ReadCapabilities, SetProfile
 from loadmgr.control.observation import CommandAnswered, Observation, Outcome
@@ -119,7 +119,7 @@ class Acquaintance:
             answer = await set_profile(payload)
         except CallRejected as error:
             refusal = error
-        if refusal is None and answer.get("status") != "Rejected":
+        if refusal is None and (answer.get("status") != "Rejected" or from_ocpp.is_too_often(answer)):
             return answer
         try:
             second = await set_profile(bare)

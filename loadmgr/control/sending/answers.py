@@ -2,7 +2,8 @@
 
 Rules
 -----
-1. ``ACCEPTED`` installs, ``REJECTED`` changes nothing, anything else leaves a doubt: the higher limit counts.
+1. ``ACCEPTED`` installs, ``REJECTED`` and ``TOO_OFTEN`` change nothing, anything else leaves a doubt: the higher limit
+   counts. What is refused as too often is sent again as it was, since nothing speaks against its form.
 2. A read-back that shows more than what should hold means that something else is installed: everything is cleared and
    set anew, at once the first time and then ever more slowly: stations keep profiles in flash. One that shows nothing
    (many stations answer badly) proves nothing, and the acknowledgement stands.
@@ -39,6 +40,9 @@ REFUSALS_OF_A_FORM = 2
 CLEARS_TRIED = 2
 """After so many clears in vain, a person has to look."""
 
+NOT_TAKEN = (Outcome.REJECTED, Outcome.TOO_OFTEN)
+"""Answers that say for sure that nothing was changed."""
+
 LONGEST_WAIT_DOUBLINGS = 6
 """So often the wait before the next clear is doubled: from a minute to half an hour."""
 
@@ -50,7 +54,7 @@ def fold_answer(state: SiteState, seen: CommandAnswered, settings: ControlSettin
         _fold_late(state, seen)
         return
     station = state.stations[pending.station]
-    if seen.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
+    if seen.outcome in (Outcome.ACCEPTED, *NOT_TAKEN):
         station.heard_at = seen.at
     match pending.purpose:
         case Purpose.LEASE | Purpose.FAILSAFE | Purpose.MAXIMUM:
@@ -101,7 +105,7 @@ def _fold_profile(state: SiteState, pending: Pending, seen: CommandAnswered, set
         if seen.outcome is Outcome.ACCEPTED:
             installed = InstalledProfile(evse_id=command.number, profile=command.profile)
             _install(state, record, command.id, installed, at=seen.at)
-        elif seen.outcome is Outcome.REJECTED:
+        elif seen.outcome in NOT_TAKEN:
             record.holding.refused(command.id)
     match pending.purpose:
         case Purpose.LEASE:
@@ -109,8 +113,7 @@ def _fold_profile(state: SiteState, pending: Pending, seen: CommandAnswered, set
         case Purpose.FAILSAFE:
             _fold_failsafe(state, pending, seen, settings)
         case Purpose.MAXIMUM:
-            if seen.outcome is Outcome.REJECTED:
-                _note_no_maximum(state, pending, seen)
+            _fold_maximum(state, pending, seen, settings)
 
 
 def _install(state: SiteState, record: EvseRecord, command: int, installed: InstalledProfile, *, at: datetime) -> None:
@@ -173,6 +176,10 @@ def _fold_lease(state: SiteState, pending: Pending, seen: CommandAnswered, setti
         state.alarms.clear("limit refused", subject, at=seen.at)
         return
     if seen.outcome in (Outcome.REJECTED, Outcome.FAILED) and _without_extras(state, record, pending, at=seen.at):
+        return
+    if seen.outcome is Outcome.TOO_OFTEN:
+        record.retry_at = seen.at + timedelta(seconds=settings.resend_s)
+        state.triggers.append(f"{subject}: limit {seen.outcome.value}")
         return
     record.refusals += 1
     record.retry_at = seen.at + timedelta(seconds=settings.resend_s * min(8, 2 ** (record.refusals - 1)))
@@ -251,6 +258,14 @@ def _fold_escalation(state: SiteState, pending: Pending, seen: CommandAnswered) 
             record.out_of_service = False
     elif isinstance(command, SetProfile) and record.escalation is not None and not accepted:
         record.escalation = replace(record.escalation, refused=seen.outcome in (Outcome.REJECTED, Outcome.FAILED))
+
+
+def _fold_maximum(state: SiteState, pending: Pending, seen: CommandAnswered, settings: ControlSettings) -> None:
+    if seen.outcome is Outcome.TOO_OFTEN:
+        station = state.stations[pending.station]
+        station.maximum_asked, station.retry_at = False, seen.at + timedelta(seconds=settings.resend_s)
+    elif seen.outcome is Outcome.REJECTED:
+        _note_no_maximum(state, pending, seen)
 
 
 def _note_no_maximum(state: SiteState, pending: Pending, seen: CommandAnswered) -> None:
@@ -364,6 +379,6 @@ def _fold_late(state: SiteState, seen: CommandAnswered) -> None:
                 continue
             if seen.outcome is Outcome.ACCEPTED:
                 _install(state, record, doubt.command, doubt.installed, at=seen.at)
-            elif seen.outcome is Outcome.REJECTED:
+            elif seen.outcome in NOT_TAKEN:
                 record.holding.refused(doubt.command)
             break

@@ -303,6 +303,13 @@ def test_a_refusal_says_why():
     assert (Outcome.REJECTED, "NotEnabled local control") == (seen.outcome, seen.reason)
 
 
+def test_a_station_that_takes_no_more_changes_for_now_has_not_refused_the_command():
+    payload = {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
+    (seen,) = answered(TriggerReading(id=1, station=STATION, number=1), payload, V201)
+
+    assert Outcome.TOO_OFTEN is seen.outcome
+
+
 READ = ReadBack(id=9, station=STATION, number=1, duration_s=600)
 
 

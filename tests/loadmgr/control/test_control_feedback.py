@@ -1,7 +1,7 @@
 """What is measured on a small site: current that is left, phases, energy, and whose transaction it is."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -162,3 +162,34 @@ def test_what_was_declared_before_the_transaction_belongs_to_it():
 
     session = view_of(world, "E1").session
     assert (departure, 5000.0, "driver") == (session.departure, session.wanted_wh, session.source)
+
+
+def test_a_station_that_takes_changes_seldom_gets_the_same_again_later():
+    """K01.FR.56: refused as too often is no refusal of the form, and what it holds counts until it takes the next."""
+    taken_at: dict[tuple[str, int], datetime] = {}
+    refused = []
+
+    def seldom(_rng: random.Random, command: Command) -> tuple[float, Outcome, bool]:
+        if not isinstance(command, SetProfile):
+            return 0.0, Outcome.ACCEPTED, True
+        place, now = (str(command.station), command.number), world.now
+        if place in taken_at and now - taken_at[place] < timedelta(seconds=40):
+            refused.append(command)
+            return 0.0, Outcome.TOO_OFTEN, False
+        taken_at[place] = now
+        return 0.0, Outcome.ACCEPTED, True
+
+    world = World(small_site(evses=2, limit_a=45.0, building_worst_a=0.0), policy=seldom)
+    ready(world)
+    world.building_a = (0.0, 0.0, 0.0)
+    world.plug("E1")
+    world.run(50)
+    world.plug("E2")
+    world.run(400)
+
+    assert refused
+    leases = [c.profile for _, c in world.commands if isinstance(c, SetProfile)]
+    assert {ProfileKind.ABSOLUTE} == {p.kind for p in leases if p.purpose is ProfilePurpose.TX}
+    assert all(world.station(each).limit_a(world.now) >= 6.0 for each in ("E1", "E2"))
+    assert [] == [alarm for alarm in world.controller.view().alarms if alarm.kind == "limit refused"]
+    assert [] == world.over

@@ -256,6 +256,25 @@ def test_priority_charging_replaces_the_transactions_limits_while_it_is_used():
     assert [True] == [p["activated"] for p in run.csms.payloads("NotifyPriorityCharging")]
 
 
+def test_a_station_may_take_profiles_no_faster_than_it_likes():
+    """RateLimitExceeded (K01.FR.56, 2.1): what is refused leaves what holds, and later the same is taken."""
+    seen: list[Any] = []
+
+    async def script(run: Run) -> None:
+        await run.at(10)
+        run.world.stations["S21"].profiles.least_s_between_profiles = 90.0
+        for minute in (10, 11, 12):
+            await run.at(minute)
+            answer = await run.call("S21", "SetChargingProfile", setting("S21", float(minute)))
+            seen.append(answer.get("statusInfo", answer))
+            seen.append(offered_a(run, "S21"))
+
+    lived(plan("S21"), script)
+
+    accepted, refused = {"status": "Accepted"}, {"reasonCode": "RateLimitExceeded"}
+    assert [accepted, 10.0, refused, 10.0, accepted, 12.0] == seen
+
+
 def test_a_profile_that_must_not_be_used_offline_is_not():
     """maxOfflineDuration (K01.FR.101, K01.FR.102, 2.1): after ten minutes without link, and back with it."""
     seen = []
