@@ -31,6 +31,8 @@ from loadmgr.apps.commands import (
     station_cli,
     sweep_cli,
 )
+from loadmgr.apps.commands.given import command_of
+from loadmgr.apps.commands.run_options import RunGiven
 from loadmgr.errors import LoadManagerError
 
 EXIT_BAD_INPUT = 2
@@ -43,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo_cli.demo)
-app.command("run")(run_cli.run)
+app.command("run")(command_of(RunGiven, run_cli.run))
 app.command("status")(control_cli.status)
 app.command("explain")(control_cli.explain)
 app.command("override")(control_cli.override)
@@ -65,7 +67,7 @@ app.command("commission")(commission_cli.commission)
 app.add_typer(meter_cli.app, name="meter")
 app.command("deploy")(deploy_cli.deploy)
 app.command("messages")(messages_cli.messages)
-app.command("serve")(serve_cli.serve)
+app.command("serve")(command_of(serve_cli.ServeGiven, serve_cli.serve))
 app.add_typer(serve_cli.tokens, name="token")
 
 

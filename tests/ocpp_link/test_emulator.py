@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from loadmgr.apps.commands import messages_cli, station_cli
+from loadmgr.apps.commands.given import command_of
 from loadmgr.apps.field.station_run import Plan, run_stations
 from ocpp_link.events import CallRefusedByRules, Garbage
 from ocpp_link.security import AccessList, StationAccess, server_context, station_context
@@ -24,7 +25,7 @@ from tests.ocpp_link.test_security import AUTHORITY, CERTIFICATES
 RUNNER = CliRunner()
 APP = typer.Typer()
 APP.command("messages")(messages_cli.messages)
-APP.command("station")(station_cli.station)
+APP.command("station")(command_of(station_cli.StationGiven, station_cli.station))
 
 
 SECRET = {"key": "AuthorizationKey", "value": "0123456789abcdef"}

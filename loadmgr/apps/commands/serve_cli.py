@@ -1,5 +1,6 @@
 """``loadmgr serve``: the HTTP service; ``loadmgr token``: who may ask it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +18,15 @@ Database = Annotated[
 ]
 
 
-def serve(  # noqa: PLR0913 - the options of a command
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeGiven:
+    """The arguments and options of ``loadmgr serve``."""
+
     sites: Annotated[
         list[str] | None, typer.Argument(help="Site files, or names of samples, that requests may name.")
-    ] = None,
-    *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 lets the system choose.")] = 8080,
+    ] = None
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 lets the system choose.")] = 8080
     database: Annotated[
         str | None,
         typer.Option(
@@ -31,34 +34,36 @@ def serve(  # noqa: PLR0913 - the options of a command
             "with the process, and a token for it is printed.",
             envvar="LOADMGR_DATABASE",
         ),
-    ] = None,
-    is_open: Annotated[
-        bool, typer.Option("--open", help="Ask nobody for a token; on the loopback address alone.")
-    ] = False,
-    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    ] = None
+    is_open: Annotated[bool, typer.Option("--open", help="Ask nobody for a token; on the loopback address alone.")] = (
+        False
+    )
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None
     tls_client_ca: Annotated[
         Path | None, typer.Option(help="Ask clients for a certificate of these authorities (PEM).")
-    ] = None,
+    ] = None
     plain_http: Annotated[
         bool, typer.Option("--plain-http", help="Listen beyond this machine without TLS: a proxy in front has it.")
-    ] = False,
-    rate: Annotated[float, typer.Option(min=0.1, help="Requests a second that each token may make.")] = 50.0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that compute. [default: each core]")] = None,
+    ] = False
+    rate: Annotated[float, typer.Option(min=0.1, help="Requests a second that each token may make.")] = 50.0
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that compute. [default: each core]")] = None
     control: Annotated[
         bool,
         typer.Option("--control", help="Control the sites: their stations are behind a CSMS that carries commands."),
-    ] = False,
+    ] = False
     private_webhooks: Annotated[
         bool, typer.Option("--private-webhooks", help="Let webhooks lead to addresses of your own network.")
-    ] = False,
+    ] = False
     citrineos: Annotated[
         str | None,
         typer.Option(help="Address of a CitrineOS whose stations are controlled; needs --control and --own-url."),
-    ] = None,
-    own_url: Annotated[str | None, typer.Option(help="Where CitrineOS reaches this service.")] = None,
-    json_log: Annotated[bool, typer.Option("--json-log", help="Write the log as JSON, a line for each event.")] = False,
-) -> None:
+    ] = None
+    own_url: Annotated[str | None, typer.Option(help="Where CitrineOS reaches this service.")] = None
+    json_log: Annotated[bool, typer.Option("--json-log", help="Write the log as JSON, a line for each event.")] = False
+
+
+def serve(given: ServeGiven) -> None:
     """Answer HTTP: POST /v1/schedule gives charging profiles for a site as it stands; see /openapi.json.
 
     Examples: `loadmgr serve my-site.yaml`, `loadmgr serve --open`, `loadmgr serve --database service.db`
@@ -66,25 +71,25 @@ def serve(  # noqa: PLR0913 - the options of a command
     from loadmgr.apps.service.running import Listening, Working, run_service
 
     listening = Listening(
-        host=host,
-        port=port,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        tls_client_ca=tls_client_ca,
-        plain_http=plain_http,
-        is_open=is_open,
+        host=given.host,
+        port=given.port,
+        tls_cert=given.tls_cert,
+        tls_key=given.tls_key,
+        tls_client_ca=given.tls_client_ca,
+        plain_http=given.plain_http,
+        is_open=given.is_open,
     )
     working = Working(
-        database=database,
-        rate_per_s=rate,
-        workers=workers,
-        json_log=json_log,
-        control=control,
-        private_webhooks=private_webhooks,
-        citrineos=citrineos,
-        own_url=own_url,
+        database=given.database,
+        rate_per_s=given.rate,
+        workers=given.workers,
+        json_log=given.json_log,
+        control=given.control,
+        private_webhooks=given.private_webhooks,
+        citrineos=given.citrineos,
+        own_url=given.own_url,
     )
-    run_service(named_sites(sites or []), listening, working)
+    run_service(named_sites(given.sites or []), listening, working)
 
 
 def named_sites(given: list[str]) -> "dict[str, SiteFile]":

@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from loadmgr.apps.commands import control_cli, prove_cli
+from loadmgr.apps.commands.given import command_of
 from loadmgr.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,67 +49,71 @@ app = typer.Typer(
 )
 
 
-@app.command(_EMULATE)
-def station(  # noqa: PLR0913 - one option each
-    url: Annotated[str, typer.Argument(metavar="URL", help="The CSMS's endpoint, e.g. ws://127.0.0.1:9000/ocpp")],
-    *,
-    identity: Annotated[str, typer.Option("--id", help="The station's id; with --count a number is appended.")] = "CS",
-    ocpp: Annotated[str, typer.Option("--ocpp", help="1.6, 2.0.1 or 2.1.")] = "1.6",
-    count: Annotated[int, typer.Option("--count", min=1, help="How many stations.")] = 1,
-    evses: Annotated[int, typer.Option("--evses", min=1, help="EVSE of each.")] = 1,
-    max_a: Annotated[float, typer.Option("--max-a", help="Installed maximum per phase [A].")] = 32.0,
-    phases: Annotated[int, typer.Option("--phases", min=1, max=3, help="Phases of station and vehicle.")] = 3,
-    plug_after: Annotated[float, typer.Option("--plug-after", help="When the vehicle comes [s].")] = 3.0,
-    stay: Annotated[float, typer.Option("--stay", help="How long it stays [s].")] = 3600.0,
-    energy: Annotated[float, typer.Option("--energy", help="What it wants [kWh].")] = 20.0,
-    meter_interval: Annotated[float, typer.Option("--meter-interval", help="Between meter values [s].")] = 10.0,
-    lasting: Annotated[float | None, typer.Option("--for", help="Stop after so long [s]; default: Ctrl-C.")] = None,
-    send: Annotated[list[str] | None, typer.Option("--send", help="ACTION or ACTION={...}, after the boot.")] = None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationGiven:
+    """The argument and the options of ``loadmgr station emulate``."""
+
+    url: Annotated[str, typer.Argument(metavar="URL", help="The CSMS's endpoint, e.g. ws://127.0.0.1:9000/ocpp")]
+    identity: Annotated[str, typer.Option("--id", help="The station's id; with --count a number is appended.")] = "CS"
+    ocpp: Annotated[str, typer.Option("--ocpp", help="1.6, 2.0.1 or 2.1.")] = "1.6"
+    count: Annotated[int, typer.Option("--count", min=1, help="How many stations.")] = 1
+    evses: Annotated[int, typer.Option("--evses", min=1, help="EVSE of each.")] = 1
+    max_a: Annotated[float, typer.Option("--max-a", help="Installed maximum per phase [A].")] = 32.0
+    phases: Annotated[int, typer.Option("--phases", min=1, max=3, help="Phases of station and vehicle.")] = 3
+    plug_after: Annotated[float, typer.Option("--plug-after", help="When the vehicle comes [s].")] = 3.0
+    stay: Annotated[float, typer.Option("--stay", help="How long it stays [s].")] = 3600.0
+    energy: Annotated[float, typer.Option("--energy", help="What it wants [kWh].")] = 20.0
+    meter_interval: Annotated[float, typer.Option("--meter-interval", help="Between meter values [s].")] = 10.0
+    lasting: Annotated[float | None, typer.Option("--for", help="Stop after so long [s]; default: Ctrl-C.")] = None
+    send: Annotated[list[str] | None, typer.Option("--send", help="ACTION or ACTION={...}, after the boot.")] = None
     fault: Annotated[
         list[str] | None, typer.Option("--fault", help="KIND@SECONDS or KIND@SECONDS+LENGTH: " + ", ".join(_FAULTS))
-    ] = None,
-    password: Annotated[str | None, typer.Option("--password", envvar="LOADMGR_STATION_PASSWORD")] = None,
+    ] = None
+    password: Annotated[str | None, typer.Option("--password", envvar="LOADMGR_STATION_PASSWORD")] = None
     tls_ca: Annotated[
         Path | None,
         typer.Option("--tls-ca", metavar="FILE", help="Authorities that sign the CSMS's certificate."),
-    ] = None,
+    ] = None
     tls_certificate: Annotated[
         Path | None, typer.Option("--tls-certificate", metavar="FILE", help="The stations' own certificate, PEM.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")] = None,
+    ] = None
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")] = None
     smart_charging: Annotated[
         bool, typer.Option("--smart-charging/--no-smart-charging", help="Whether it knows charging profiles.")
-    ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the frames, only what happens.")] = False,
-) -> None:
+    ] = True
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the frames, only what happens.")] = False
+
+
+def station(given: StationGiven) -> None:
     """Run charging stations that boot, charge by their own composite schedule, and are rude on demand.
 
     The word `emulate` may be left out: `loadmgr station ws://127.0.0.1:9000/ocpp --id GARAGE-A1`
     """
-    if ocpp not in _VERSIONS:
-        raise InputError(f"--ocpp must be one of {', '.join(_VERSIONS)}, got {ocpp}")
-    if re.match(r"wss?://[^/]", url) is None:
-        raise InputError(f"URL must be as ws://HOST:PORT/ocpp or wss://HOST:PORT/ocpp, got {url}")
+    if given.ocpp not in _VERSIONS:
+        raise InputError(f"--ocpp must be one of {', '.join(_VERSIONS)}, got {given.ocpp}")
+    if re.match(r"wss?://[^/]", given.url) is None:
+        raise InputError(f"URL must be as ws://HOST:PORT/ocpp or wss://HOST:PORT/ocpp, got {given.url}")
     from loadmgr.apps.field.station_run import Plan, run_stations
 
+    numbered = (f"{given.identity}{number}" for number in range(1, given.count + 1))
     plan = Plan(
-        url=url,
-        identities=tuple([identity] if count == 1 else [f"{identity}{number}" for number in range(1, count + 1)]),
-        version=ocpp,
-        evses=evses,
-        max_a=max_a,
-        phases=phases,
-        plug_after_s=plug_after,
-        stay_s=stay,
-        energy_wh=energy * 1000.0,
-        meter_interval_s=meter_interval,
-        smart_charging=smart_charging,
-        lasting_s=lasting,
-        messages=tuple(_message(text) for text in send or ()),
-        faults=tuple(_fault(text) for text in fault or ()),
-        password=password,
-        tls=_tls(tls_ca, certificate=tls_certificate, key=tls_key),
-        frames=not quiet,
+        url=given.url,
+        identities=(given.identity,) if given.count == 1 else tuple(numbered),
+        version=given.ocpp,
+        evses=given.evses,
+        max_a=given.max_a,
+        phases=given.phases,
+        plug_after_s=given.plug_after,
+        stay_s=given.stay,
+        energy_wh=given.energy * 1000.0,
+        meter_interval_s=given.meter_interval,
+        smart_charging=given.smart_charging,
+        lasting_s=given.lasting,
+        messages=tuple(_message(text) for text in given.send or ()),
+        faults=tuple(_fault(text) for text in given.fault or ()),
+        password=given.password,
+        tls=_tls(given.tls_ca, certificate=given.tls_certificate, key=given.tls_key),
+        frames=not given.quiet,
         tell=typer.echo,
     )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -163,6 +169,7 @@ def _fault(text: str) -> tuple[str, float, float]:
     return kind, at_s, for_s
 
 
+app.command(_EMULATE)(command_of(StationGiven, station))
 app.command("prove")(prove_cli.prove)
 app.command("password")(control_cli.password)
 app.command("renew-certificate")(control_cli.renew_certificate)

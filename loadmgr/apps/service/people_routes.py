@@ -57,6 +57,7 @@ def people_routes(service: Service) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/v1", tags=["people"])
     _add_views(router, service)
+    _add_past(router, service)
     _add_wishes(router, service)
     _add_limits(router, service)
     _add_orders(router, service)
@@ -109,6 +110,8 @@ def _add_views(router: APIRouter, service: Service) -> None:
         stream = _events(hosted, most=most, within_s=within_s)
         return StreamingResponse(stream, media_type="text/event-stream")
 
+
+def _add_past(router: APIRouter, service: Service) -> None:
     @router.get("/sites/{site}/journal", responses={200: {"model": list[JournalListed]}, **documented(*READS)})
     async def journal(
         request: Request,
