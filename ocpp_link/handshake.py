@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 OPEN_TIMEOUT_S = 10.0
 """Wall time [s] for a peer to complete the opening handshake."""
 
+MAX_MESSAGE_BYTES = 1 << 20
+"""Larger than any OCPP message in the field; a local list or a report comes in parts."""
+
 NO_COMMON_VERSION = 1002
 RETRY_AFTER_S = 10
 
@@ -66,8 +69,8 @@ class Policy:
     """A station that never booted here is asked to after this silence [s]; ``None``: never."""
     ping_interval_s: float | None = None
     """Ping stations this often [s] of real time, cut those silent for three times as long; not for simulated time."""
-    max_message_bytes: int = 1 << 20
-    """Larger than any OCPP message in the field; a local list or a report comes in parts."""
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    """A larger message ends the connection (1009)."""
     connections_per_s: float | None = None
     """Handshakes beyond this rate, and `connections_at_once`, are told to come back (503)."""
     connections_at_once: float = 10.0

@@ -22,7 +22,7 @@ from ocpp_link.clock import Clock
 from ocpp_link.dialect import SUBPROTOCOLS, VERSIONS, Role, Version
 from ocpp_link.door import StationDoor
 from ocpp_link.errors import ConnectFailed
-from ocpp_link.handshake import OPEN_TIMEOUT_S, Dialer, Greeter, Policy, Porter
+from ocpp_link.handshake import MAX_MESSAGE_BYTES, OPEN_TIMEOUT_S, Dialer, Greeter, Policy, Porter
 from ocpp_link.limits import TokenBucket
 from ocpp_link.link import Link
 from ocpp_link.link_handler import LinkHandler
@@ -268,7 +268,7 @@ async def connect(
 
     with time_source.busy():
         offered = [Subprotocol(SUBPROTOCOLS[version]) for version in versions]
-        core = ClientProtocol(uri, subprotocols=offered, max_size=Policy().max_message_bytes, logger=logger)
+        core = ClientProtocol(uri, subprotocols=offered, max_size=MAX_MESSAGE_BYTES, logger=logger)
         dialer = Dialer(core, welcome, headers=_login(identity, rules))
         return await _dial(dialer, url, uri, tls=rules.tls)
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import ssl
-from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,24 +16,30 @@ from websockets.headers import parse_subprotocol
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
-from websockets.uri import parse_uri
+from websockets.uri import WebSocketURI, parse_uri
 
 from ocpp_link.clock import Clock
 from ocpp_link.errors import ConnectFailed
-from ocpp_link.handshake import OPEN_TIMEOUT_S, VERSION_OF, identity_of, knock_of, refused_response
+from ocpp_link.handshake import (
+    MAX_MESSAGE_BYTES,
+    OPEN_TIMEOUT_S,
+    VERSION_OF,
+    identity_of,
+    knock_of,
+    refused_response,
+)
 from ocpp_link.proxy.door import ProxyDoor
 from ocpp_link.proxy.interceptor import Interceptor
 from ocpp_link.proxy.queue import Backlog, UpstreamQueue
 from ocpp_link.proxy.relay import RelayedStation
 from ocpp_link.proxy.sticky import Sticky, StickyStation, Upstream
-from ocpp_link.security import AccessList, Refusal
+from ocpp_link.security import AccessList, Refusal, basic_header
 from ocpp_link.transport import BACKLOG, SystemClock
 from ocpp_link.wire import WebSocket
 from ocpp_link.wirelog import Tap
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE_BYTES = 1 << 20
 _CSMS_AWAY = (None, 502, 503, 504)
 """Handshake outcomes that say nothing about the station."""
 
@@ -157,7 +162,7 @@ class _Doorman:
         def choose(_core: ServerProtocol, _wanted: object) -> Subprotocol | None:
             return doorman._chosen
 
-        self._core = ServerProtocol(select_subprotocol=choose, max_size=_MAX_MESSAGE_BYTES, logger=logger)
+        self._core = ServerProtocol(select_subprotocol=choose, max_size=MAX_MESSAGE_BYTES, logger=logger)
         self.socket = WebSocket(self._core, self)
         self._timer = asyncio.get_running_loop().call_later(2 * OPEN_TIMEOUT_S, self.socket.abort)
         self._dialling: asyncio.Task[None] | None = None
@@ -297,27 +302,34 @@ async def _dial_upstream(settings: ProxySettings, identity: str, request: Reques
     except InvalidHeader as error:
         raise ConnectFailed("the offered subprotocols cannot be read", status=HTTPStatus.BAD_REQUEST) from error
     password = settings.upstream_passwords.get(identity)
-    given = request.headers.get_all("Authorization") if password is None else [_basic(identity, password)]
+    given = (
+        request.headers.get_all("Authorization") if password is None else [basic_header(identity, password.encode())]
+    )
     headers = Headers([("Authorization", each) for each in given])
-    core = ClientProtocol(uri, subprotocols=offered or None, max_size=_MAX_MESSAGE_BYTES, logger=logger)
+    core = ClientProtocol(uri, subprotocols=offered or None, max_size=MAX_MESSAGE_BYTES, logger=logger)
     dialler = _Dialler(core, headers)
-    tls = (settings.upstream_tls or ssl.create_default_context()) if uri.secure else None
     try:
-        async with asyncio.timeout(OPEN_TIMEOUT_S):
-            await asyncio.get_running_loop().create_connection(lambda: dialler.socket, uri.host, uri.port, ssl=tls)
-            await dialler.opened
-    except TimeoutError as error:
+        await _opened(dialler, uri, tls=settings.upstream_tls)
+    except BaseException:  # also where the station went meanwhile: the CSMS must not take it for connected
         dialler.socket.abort()
-        raise ConnectFailed("the CSMS does not answer", status=HTTPStatus.GATEWAY_TIMEOUT) from error
-    except OSError as error:
-        raise ConnectFailed(f"the CSMS cannot be reached: {error}", status=HTTPStatus.SERVICE_UNAVAILABLE) from error
+        raise
     if settings.ping_interval_s is not None:
         dialler.socket.keep_alive(settings.ping_interval_s)
     return dialler
 
 
-def _basic(identity: str, password: str) -> str:
-    return "Basic " + b64encode(f"{identity}:{password}".encode()).decode("ascii")
+async def _opened(dialler: "_Dialler", uri: WebSocketURI, *, tls: ssl.SSLContext | None) -> None:
+    """Open the connection to the CSMS and wait for its half of the handshake."""
+    context = (tls or ssl.create_default_context()) if uri.secure else None
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: dialler.socket, uri.host, uri.port, ssl=context)
+            await dialler.opened
+    except TimeoutError as error:
+        raise ConnectFailed("the CSMS does not answer", status=HTTPStatus.GATEWAY_TIMEOUT) from error
+    except OSError as error:
+        raise ConnectFailed(f"the CSMS cannot be reached: {error}", status=HTTPStatus.SERVICE_UNAVAILABLE) from error
 
 
 class _Dialler:

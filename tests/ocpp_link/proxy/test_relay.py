@@ -225,6 +225,34 @@ def test_without_a_csms_the_station_is_told_to_come_back() -> None:
     play(scene)
 
 
+def test_a_station_that_hangs_up_while_the_csms_is_dialled_leaves_no_connection_there() -> None:
+    """Else the CSMS would take it for connected, and what it says would be kept for nobody."""
+    knocked, gone = asyncio.Event(), asyncio.Event()
+
+    async def slow_csms(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        knocked.set()
+        await reader.read()  # until the other end hangs up
+        gone.set()
+        writer.close()
+
+    async def main() -> None:
+        above = await asyncio.start_server(slow_csms, "127.0.0.1", 0)
+        settings = ProxySettings(upstream_url=f"ws://127.0.0.1:{above.sockets[0].getsockname()[1]}/ocpp")
+        proxy = await serve_proxy("127.0.0.1", 0, settings=settings, interceptor=Watcher())
+        url = f"ws://127.0.0.1:{proxy.port}/ocpp"
+        below = ChargingStation(identity="CS", version="1.6", url=url, clock=SystemClock(), body=PlainBody())
+        async with asyncio.timeout(20):
+            connecting = asyncio.create_task(below.connect())
+            await knocked.wait()
+            connecting.cancel()
+            await gone.wait()
+            await proxy.close()
+            above.close()
+
+    asyncio.run(main())
+
+
 class CsmsPoint(ChargePoint16):  # type: ignore[misc]
     """The `ocpp` package as the CSMS above."""
 
