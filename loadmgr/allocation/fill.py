@@ -20,7 +20,7 @@ from loadmgr.allocation.constraints import NetworkRows, RowEntries, may_fill_up
 from loadmgr.allocation.options import Policy
 from loadmgr.allocation.policy import IN_TURN, order_key, session_ties
 from loadmgr.allocation.problem import AllocationProblem
-from loadmgr.allocation.quantise import DONE_WH
+from loadmgr.allocation.quantise import DONE_WH, GRAIN_A
 from loadmgr.allocation.waterlevel import TIGHT, Level, admit, admit_all, loads, raise_in_turn, raise_together
 from loadmgr.model.units import CURRENT_TOLERANCE_A
 
@@ -76,7 +76,7 @@ class _Site:
         evses, offsets_s = problem.evses, problem.grid.offsets_s
         max_a = evses.max_a[:, :count].T.copy()
         wh_per_a = problem.wh_per_a[:, :count].T.copy()
-        may = (max_a > CURRENT_TOLERANCE_A) & (max_a >= evses.min_a - CURRENT_TOLERANCE_A) & (wh_per_a > 0.0)
+        may = (max_a > CURRENT_TOLERANCE_A) & (max_a >= evses.min_a - GRAIN_A) & (wh_per_a > 0.0)
         if evses.keep_off_s.any():
             may &= evses.keep_off_s <= np.array(offsets_s[:count])[:, None]
         full_a = np.where(may, np.maximum(max_a, evses.min_a), 0.0)

@@ -19,7 +19,7 @@ from loadmgr.allocation.arrays import BoolArray, FloatArray, IntArray
 from loadmgr.allocation.constraints import NetworkRows
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.program import Program
-from loadmgr.allocation.quantise import floor_to_steps
+from loadmgr.allocation.quantise import GRAIN_A, floor_to_steps
 from loadmgr.allocation.solve import Solution
 from loadmgr.errors import SolverError
 from loadmgr.model.units import CURRENT_TOLERANCE_A
@@ -65,7 +65,7 @@ def _command(problem: AllocationProblem, program: Program, steps: int) -> _Comma
     offset_s = np.array(problem.grid.offsets_s)[step]
     is_on = evses.has_previous & (evses.previous_a[:, 0] > 0.0)
     stays_on = (evses.keep_on_s[evse] > offset_s) | (is_on & ~evses.pause_ok)[evse]
-    reachable = program.upper[column] >= evses.min_a[evse] - CURRENT_TOLERANCE_A
+    reachable = program.upper[column] >= evses.min_a[evse] - GRAIN_A
     return _Command(
         column=column,
         evse=evse,
@@ -80,9 +80,7 @@ def is_whole(problem: AllocationProblem, program: Program, solution: Solution, *
     planned_a = np.zeros((problem.n_evses, problem.n_steps))
     planned_a[program.evse, program.step] = solution.values[: len(program.evse)]
     command = _command(problem, program, steps)
-    if (
-        solution.values[command.column[command.stays_on]] < command.min_a[command.stays_on] - CURRENT_TOLERANCE_A
-    ).any():
+    if (solution.values[command.column[command.stays_on]] < command.min_a[command.stays_on] - GRAIN_A).any():
         return False
     planned_a = planned_a[:, :steps]
     return bool((np.abs(planned_a - floor_to_steps(problem, planned_a)) <= CURRENT_TOLERANCE_A).all())
@@ -99,13 +97,13 @@ def repair(
 ) -> tuple[Solution, int]:
     """Return a solution without currents between 0 and the minimum in the first steps, and how many rounds it took."""
     command = _command(problem, program, steps)
-    hopeless = program.upper[command.column] < command.min_a - CURRENT_TOLERANCE_A
+    hopeless = program.upper[command.column] < command.min_a - GRAIN_A
     fixed_on = np.zeros(len(command.column), dtype=bool)
     fixed_off = np.zeros(len(command.column), dtype=bool)
     for done in range(ROUNDS):
         # Rounded: two solves of one program differ in the last digits, and an even value must not fall either way.
         value_a = np.round(solution.values[command.column], _DIGITS)
-        below = value_a < command.min_a - CURRENT_TOLERANCE_A
+        below = value_a < command.min_a - GRAIN_A
         must = command.stays_on & (done == 0)
         between = below & ((value_a > CURRENT_TOLERANCE_A) | must)
         if not between.any():
@@ -126,7 +124,9 @@ def repair(
 
 def _fixed(program: Program, command: _Command, *, fixed_on: BoolArray, fixed_off: BoolArray) -> Program:
     lower, upper = program.lower.copy(), program.upper.copy()
-    lower[command.column[fixed_on]] = command.min_a[fixed_on]
+    on = command.column[fixed_on]
+    lower[on] = command.min_a[fixed_on]
+    upper[on] = np.maximum(upper[on], lower[on])
     upper[command.column[fixed_off]] = 0.0
     return replace(program, lower=lower, upper=upper)
 
@@ -182,8 +182,9 @@ def mixed_solution(problem: AllocationProblem, program: Program, *, steps: int, 
     kind = np.full(program.n_columns, _CONTINUOUS, dtype=np.int64)
     kind[column] = np.where(whole, np.where(command.stays_on, _INTEGER, _SEMI_INTEGER), _CONTINUOUS)
     lower, upper = program.lower / unit, program.upper / unit
-    lower[column[whole]] = np.ceil(command.min_a[whole] / unit[column[whole]] - CURRENT_TOLERANCE_A)
-    upper[column[whole]] = np.floor(upper[column[whole]] + CURRENT_TOLERANCE_A)
+    grain = GRAIN_A / unit[column[whole]]
+    lower[column[whole]] = np.ceil(command.min_a[whole] / unit[column[whole]] - grain)
+    upper[column[whole]] = np.floor(upper[column[whole]] + grain)
     never = column[upper[column] < lower[column]]
     lower[never] = upper[never] = 0.0
     kind[never] = _CONTINUOUS
@@ -197,16 +198,17 @@ def mixed_solution(problem: AllocationProblem, program: Program, *, steps: int, 
     choices = {}
     for place in np.flatnonzero(~whole):
         pilots_a = np.array(evses.pilots_a[command.evse[place]])
-        reach = (pilots_a >= command.min_a[place]) & (pilots_a <= upper[column[place]] + CURRENT_TOLERANCE_A)
+        reach = (pilots_a >= command.min_a[place]) & (pilots_a <= upper[column[place]] + GRAIN_A)
         choices[int(column[place])] = pilots_a[reach]
     solution = solve(scaled, kind, choices)
     if solution is None:
         return None
-    values = solution.values * unit
-    whole_column = column[whole]
-    off_whole = np.abs(solution.values[whole_column] - np.round(solution.values[whole_column]))
+    whole_column, values = column[whole], solution.values.copy()
+    values[whole_column] = np.round(values[whole_column])
+    off_whole = np.abs(values - solution.values)
+    values *= unit
     value_a = values[column]
-    between = (value_a > CURRENT_TOLERANCE_A) & (value_a < command.min_a - CURRENT_TOLERANCE_A)
+    between = (value_a > CURRENT_TOLERANCE_A) & (value_a < command.min_a - GRAIN_A)
     if (off_whole > 1e-5).any() or between.any():
         return None
     return replace(solution, values=values)

@@ -13,12 +13,14 @@ import numpy as np
 from loadmgr.allocation.arrays import FloatArray
 from loadmgr.allocation.constraints import NetworkRows, RowEntries
 from loadmgr.allocation.problem import AllocationProblem
+from loadmgr.model.units import CURRENT_TOLERANCE_A
 
 DONE_WH = 1e-3
 """Less than this is no need: no meter shows it."""
 
-_GRAIN = 1e-6
-"""A plan within this of a station step is that step: two solves of one problem differ by less."""
+GRAIN_A = CURRENT_TOLERANCE_A / 2.0
+"""A plan within this of a station step is that step: two solves of one problem differ by less, and the check bears it
+[A]."""
 
 
 def floor_to_steps(problem: AllocationProblem, planned_a: FloatArray) -> FloatArray:
@@ -26,14 +28,14 @@ def floor_to_steps(problem: AllocationProblem, planned_a: FloatArray) -> FloatAr
     evses = problem.evses
     step_a = evses.step_a[:, None]
     sign = np.sign(planned_a)
-    size = np.floor(np.abs(planned_a) / step_a + _GRAIN / step_a) * step_a
+    size = np.floor(np.abs(planned_a) / step_a + GRAIN_A / step_a) * step_a
     size = np.round(size, 9)
     for index, pilots_a in enumerate(evses.pilots_a):
         if pilots_a is not None:
             levels = np.array([0.0, *sorted(pilots_a)])
-            place = np.searchsorted(levels, np.abs(planned_a[index]) + _GRAIN, side="right") - 1
+            place = np.searchsorted(levels, np.abs(planned_a[index]) + GRAIN_A, side="right") - 1
             size[index] = levels[place]
-    size[size < evses.min_a[:, None] - _GRAIN] = 0.0
+    size[size < evses.min_a[:, None] - GRAIN_A] = 0.0
     return np.asarray(size * sign)
 
 
@@ -42,10 +44,10 @@ def floor_one(problem: AllocationProblem, evse: int, current_a: float) -> float:
     evses = problem.evses
     pilots_a, step_a = evses.pilots_a[evse], float(evses.step_a[evse])
     if pilots_a is None:
-        told_a = round(math.floor((current_a + _GRAIN) / step_a) * step_a, 9)
+        told_a = round(math.floor((current_a + GRAIN_A) / step_a) * step_a, 9)
     else:
-        told_a = max((a for a in pilots_a if a <= current_a + _GRAIN), default=0.0)
-    return told_a if told_a >= evses.min_a[evse] - _GRAIN else 0.0
+        told_a = max((a for a in pilots_a if a <= current_a + GRAIN_A), default=0.0)
+    return told_a if told_a >= evses.min_a[evse] - GRAIN_A else 0.0
 
 
 def next_up_a(problem: AllocationProblem, evse: int, current_a: float) -> float:
@@ -53,10 +55,10 @@ def next_up_a(problem: AllocationProblem, evse: int, current_a: float) -> float:
     evses = problem.evses
     pilots_a = evses.pilots_a[evse]
     if pilots_a is not None:
-        return min((a for a in pilots_a if a > current_a + _GRAIN), default=current_a)
+        return min((a for a in pilots_a if a > current_a + GRAIN_A), default=current_a)
     step_a = float(evses.step_a[evse])
-    lowest_a = math.ceil(float(evses.min_a[evse]) / step_a - _GRAIN) * step_a
-    return round(max(lowest_a, step_a) if current_a < lowest_a - _GRAIN else current_a + step_a, 9)
+    lowest_a = math.ceil(float(evses.min_a[evse]) / step_a - GRAIN_A) * step_a
+    return round(max(lowest_a, step_a) if current_a < lowest_a - GRAIN_A else current_a + step_a, 9)
 
 
 def quantise(
@@ -79,17 +81,15 @@ def quantise(
     except to its minimum so that it can finish.
     """
     out = floor_to_steps(problem, planned_a)
-    if (rows.coefficient < 0.0).any():
-        _lower_until_it_fits(problem, rows, out)
+    room = _lower_until_it_fits(problem, rows, out)
     lost_a = np.where(planned_a > 0.0, planned_a - out, 0.0)
-    if not (lost_a > _GRAIN).any():
+    if not (lost_a > GRAIN_A).any():
         return out
-    room = rows.free_room - row_loads(rows, out)
     left_wh = (problem.evses.need_wh[:, -1] - (out * problem.wh_per_a).sum(axis=1)).tolist()
     rank = np.round(lost_a / problem.evses.step_a[:, None], 6)
     more = _Remainders(problem=problem, rows=rows, left_wh=left_wh)
-    for step in np.flatnonzero((lost_a > _GRAIN).any(axis=0)).tolist():
-        lost = np.flatnonzero(lost_a[:, step] > _GRAIN)
+    for step in np.flatnonzero((lost_a > GRAIN_A).any(axis=0)).tolist():
+        lost = np.flatnonzero(lost_a[:, step] > GRAIN_A)
         order = lost[np.argsort(-rank[lost, step], kind="stable")].tolist()
         out[:, step] = more.handed_out(step, order, out[:, step], room=room[:, step], most_a=bound_a[:, step])
     return out
@@ -115,8 +115,8 @@ class _Remainders:
             up_a = next_up_a(self._problem, evse, now_a[evse])
             more_a = up_a - now_a[evse]
             energy_wh, left_wh = more_a * wh_per_a[evse], self._left_wh[evse]
-            wanted = energy_wh <= left_wh + _GRAIN or (now_a[evse] <= 0.0 and left_wh > DONE_WH)
-            if not wanted or up_a > most[evse] + _GRAIN:
+            wanted = energy_wh <= left_wh + GRAIN_A or (now_a[evse] <= 0.0 and left_wh > DONE_WH)
+            if not wanted or up_a > most[evse] + GRAIN_A:
                 continue
             adds = [(self._row[k], self._coefficient[k] * more_a) for k in self._span(evse)]
             if all(load <= rooms[row] + 1e-9 for row, load in adds):
@@ -130,21 +130,21 @@ class _Remainders:
         return range(self._starts[evse], self._starts[evse + 1])
 
 
-def _lower_until_it_fits(problem: AllocationProblem, rows: NetworkRows, out: FloatArray) -> None:
-    """Lower what is too much after rounding, in place: between phases, less of one current may be too little.
+def _lower_until_it_fits(problem: AllocationProblem, rows: NetworkRows, out: FloatArray) -> FloatArray:
+    """Lower what is too much after rounding, in place; return what is then left of the rows, ``(n_row, n_step)``.
 
-    Ends because currents only fall, and at 0 every row is kept.
+    Between phases, less of one current may be too little; and many values that each lie within a grain of a station
+    step add up to more than that. Ends because currents only fall, and at 0 every row is kept.
     """
-    room = rows.free_room + _GRAIN
     while True:
-        taken = np.maximum(out, 0.0)
-        broken = row_loads(rows, taken) > room
+        left = rows.free_room - row_loads(rows, out)
+        broken = left < -GRAIN_A
         if not broken.any():
-            return
+            return left
         pushes = np.zeros(out.shape, dtype=bool)
         entry = rows.coefficient > 0.0
         np.logical_or.at(pushes, rows.evse[entry], broken[rows.row[entry]])
-        pushes &= taken > 0.0
+        pushes &= out > 0.0
         out[pushes] = floor_to_steps(problem, np.maximum(out - 0.5 * problem.evses.step_a[:, None], 0.0))[pushes]
 
 
