@@ -13,6 +13,7 @@ Rules
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadmgr.allocation import Allocator
@@ -40,7 +41,7 @@ from loadmgr.control.planning.relief import relieved_a
 from loadmgr.control.planning.requests import is_unknown
 from loadmgr.control.planning.scarcity import note_pressed
 from loadmgr.control.planning.wishes import alarm_allocation, alarm_no_plan
-from loadmgr.control.safety.assumption import Assumed, limit_now_a
+from loadmgr.control.safety.assumption import limit_now_a
 from loadmgr.control.safety.circuits import CircuitRows, Limits, LoadBook, build_rows
 from loadmgr.control.safety.envelope import constant
 from loadmgr.control.safety.escalation import escalate
@@ -309,10 +310,8 @@ class SiteController:
 
     def _wanted_book(self, targets: dict[EvseId, float], now: datetime) -> LoadBook:
         """Return the load as it will be when every setpoint is in force."""
-        wanted = {
-            e: Assumed(constant(targets[e]), a.phases) if e in targets else a
-            for e, a in self._situation.assumed.items()
-        }
+        assumed = self._situation.assumed
+        wanted = {e: replace(a, envelope=constant(targets[e])) if e in targets else a for e, a in assumed.items()}
         batteries_w = meant_w(self._state, self._plan, self._situation.batteries_w, now)
         return LoadBook(self._state.site, self._rows(batteries_w), wanted, now=now)
 

@@ -154,6 +154,7 @@ def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> C
     for evse in state.site.evses_under(circuit.id):
         load = situation.assumed[evse.id]
         total += np.array(on_phases(load.phases, load.envelope.at(context.now.timestamp())))
+        total += np.array(on_phases(load.next_phases, load.next_envelope.at(context.now.timestamp())))
     for name, load_a in loads_a(state, situation.batteries_w).items():
         if name in below:
             total += np.array(load_a)

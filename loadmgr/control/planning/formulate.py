@@ -31,6 +31,7 @@ from loadmgr.control.planning.plan import Plan
 from loadmgr.control.planning.requests import controllable, sound_request
 from loadmgr.control.planning.scarcity import scarce_circuits
 from loadmgr.control.safety.circuits import side_loads_below, whole_limit_w
+from loadmgr.control.safety.envelope import Envelope
 from loadmgr.control.safety.starts import steps_a
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.situation import Situation
@@ -38,6 +39,7 @@ from loadmgr.control.state import SiteState
 from loadmgr.model.carbon import Carbon, intensity_g_per_kwh
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.tariff import export_prices, prices
+from loadmgr.model.topology import Phase
 
 
 def plan_grid(now: datetime, settings: ControlSettings) -> TimeGrid:
@@ -116,8 +118,10 @@ def _requests(
     fixed_a: dict[str, Floats] = {}
     window_s = (now.timestamp(), now.timestamp() + state.site.failsafe.lease_s)
     for evse in state.site.evses:
-        record = state.evses[evse.id]
+        record, load = state.evses[evse.id], situation.assumed[evse.id]
         charging = controllable(state, record)
+        if load.next_phases:
+            _add(fixed_a.setdefault(feeds[evse.id], np.zeros(3)), load.next_envelope, load.next_phases, window_s)
         if charging is not None:
             request = sound_request(state, record, charging, settings=settings, grid=grid, now=now)
             if settings.peak_hours:
@@ -127,12 +131,14 @@ def _requests(
                 request = replace(request, circuit=feeds[evse.id], previous_a=before)
             requests.append(request)
             continue
-        load = situation.assumed[evse.id]
-        own_a = fixed_a.setdefault(feeds[evse.id], np.zeros(3))
-        amps = load.envelope.over(*window_s)
-        for phase in load.phases:
-            own_a[phase] += amps
+        _add(fixed_a.setdefault(feeds[evse.id], np.zeros(3)), load.envelope, load.phases, window_s)
     return requests, fixed_a
+
+
+def _add(own_a: Floats, envelope: Envelope, phases: tuple[Phase, ...], window_s: tuple[float, float]) -> None:
+    amps = envelope.over(*window_s)
+    for phase in phases:
+        own_a[phase] += amps
 
 
 def _money(state: SiteState, situation: Situation, *, grid: TimeGrid, now: datetime) -> SiteMoney:

@@ -12,6 +12,7 @@ Rules
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from loadmgr.control.planning.requests import controllable
@@ -49,7 +50,7 @@ def relieved_a(
     held = _held_a(state, targets_a, now)
     if not held:
         return None
-    meant = {e: Assumed(constant(held[e]), a.phases) if e in held else a for e, a in assumed.items()}
+    meant = {e: replace(a, envelope=constant(held[e])) if e in held else a for e, a in assumed.items()}
     book = LoadBook(state.site, rows, meant, now=now)
     if not book.overfull():
         return None

@@ -8,6 +8,7 @@ Rules
 4. Offline: the higher of both, if the station is known to keep its profiles; else the installed maximum.
 5. Holding a profile of others that lets more flow than ours (PriorityCharging, LocalGeneration): the installed maximum.
 6. A current above 0 and below the minimum counts as the minimum: a vehicle pauses there, or takes the minimum.
+7. On phases that its vehicle leaves free, what the default profile allows: the next vehicle may plug in unheard.
 """
 
 from dataclasses import dataclass
@@ -31,12 +32,17 @@ OUTLOOK_S = 26 * 3600
 OUTLOOK_KEPT_S = 3600
 
 
+NOTHING = constant(0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What may be drawn over time, and the grid phases on which."""
+    """What may be drawn over time, and the grid phases on which; and what the next vehicle may draw on the others."""
 
     envelope: Envelope
     phases: tuple[Phase, ...]
+    next_envelope: Envelope = NOTHING
+    next_phases: tuple[Phase, ...] = ()
 
 
 RAISING = (ProfilePurpose.PRIORITY_CHARGING, ProfilePurpose.LOCAL_GENERATION)
@@ -195,7 +201,11 @@ def assumed_of(state: SiteState, record: EvseRecord, now: datetime) -> Assumed:
             return Assumed(_settling(highest(either), record), evse.phases)
         case Standing.OBEYING:
             held = held_envelope(state, record, now, in_transaction=record.charging is not None)
-            return Assumed(_lifted(_settling(held, record), evse.min_a), vehicle_phases(record))
+            envelope, phases = _lifted(_settling(held, record), evse.min_a), vehicle_phases(record)
+            if len(phases) == len(evse.phases):
+                return Assumed(envelope, phases)
+            following = _lifted(held_envelope(state, record, now, in_transaction=False), evse.min_a)
+            return Assumed(envelope, phases, following, tuple(p for p in evse.phases if p not in phases))
 
 
 def _settling(envelope: Envelope, record: EvseRecord) -> Envelope:

@@ -158,7 +158,9 @@ class LoadBook:
     ) -> None:
         self.rows = rows
         now_s = now.timestamp()
+        followed = {e: a for e, a in assumed.items() if a.next_phases and max(a.next_envelope.limits_a) > 0.0}
         changes = {s for a in assumed.values() for s in a.envelope.starts_s if s > now_s}
+        changes.update(s for a in followed.values() for s in a.next_envelope.starts_s if s > now_s)
         changes.update(s for s in marks_s if s > now_s)
         self.times_s: tuple[float, ...] = (now_s, *sorted(changes))
         self._site = site
@@ -169,6 +171,8 @@ class LoadBook:
         self._drawing: dict[EvseId, list[int]] = {}
         self._currents = np.array([self._values(assumed[e].envelope) for e in self._evses])
         self.load: Floats = rows.base[:, None] + self._weights @ self._currents
+        for evse, each in followed.items():
+            self.load += np.outer(self._weight(evse, each.next_phases), self._values(each.next_envelope))
 
     def _weight(self, evse: EvseId, phases: tuple[Phase, ...]) -> Floats:
         circuit = self._site.evse_by_id[evse].circuit

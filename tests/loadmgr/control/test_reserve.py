@@ -6,8 +6,8 @@ import pytest
 
 from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.model.failsafe import FailSafe
-from loadmgr.model.topology import Site
-from tests.control_world import World, small_site
+from loadmgr.model.topology import Phase, Site
+from tests.control_world import Vehicle, World, small_site
 
 
 def seven(starts: int | None) -> Site:
@@ -49,6 +49,32 @@ def test_if_more_plug_in_it_is_over_within_the_reaction_time() -> None:
     world.run(400)
     times = [at for at, _, _ in world.over]
     assert not times or (max(times) - min(times)).total_seconds() <= seven(1).timing.reaction_time_s
+
+
+@pytest.mark.parametrize(("starts", "given_a"), [(None, 29.0), (1, 29.0)])
+def test_with_the_controller_dead_a_vehicle_on_more_phases_may_take_the_place_of_another(
+    starts: int | None, given_a: float
+) -> None:
+    site = small_site(evses=2, limit_a=40.0, fallback_a=6.0, building_worst_a=5.0)
+    first, second = site.evses
+    evses = (first, replace(second, phases=(Phase.L2, Phase.L3)))
+    world = World(replace(site, evses=evses, failsafe=replace(site.failsafe, reserve_starts=starts)))
+    world.building_a = (5.0, 5.0, 5.0)
+    world.connect()
+    world.run(20)
+    world.plug("E1", Vehicle(phases=1))
+    world.plug("E2", Vehicle(phases=2))
+    world.run(400)
+    assert given_a == world.station("E2").offered[-1]
+
+    world.alive = False
+    world.unplug("E1")
+    world.run(20)
+    world.plug("E1")
+    world.run(300)
+
+    assert 6.0 == world.station("E1").offered[-1]
+    assert [] == world.over
 
 
 def test_the_certificate_says_what_happens_if_more_plug_in() -> None:
