@@ -64,7 +64,7 @@ def question(
     site = site_file.site
     table = load_table(path, evses=tuple(site.evse_by_id), on_bad_rows=on_bad_rows, time_zone=site.time_zone)
     if not table.sessions:
-        raise InputError(f"{path}: there is no session in the table")
+        raise table.refused() if table.refusals else InputError(f"{path}: there is no session in the table")
     zone = ZoneInfo(site_file.site.time_zone)
     last = max(session.departure for session in table.sessions).astimezone(zone).date()
     begin = _instant(start or table.sessions[0].arrival.astimezone(zone).date(), zone)

@@ -28,12 +28,18 @@ def cluster_executor(address: str, *, connect_s: float = CONNECT_S) -> Iterator[
     Raises
     ------
     InputError
-        If Dask is not installed, nobody answers there, the scheduler has no workers, or a worker lacks loadmgr.
+        If Dask is not installed, the address is none, nobody answers there, the scheduler has no workers, or a worker
+        lacks loadmgr.
     """
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ModuleNotFoundError as error:
         raise InputError("dask is not installed: pip install 'loadmgr[cluster]'") from error
+    try:
+        get_address_host_port(address, strict=True)
+    except ValueError as error:
+        raise InputError(f"cluster {address}: must be an address such as tcp://10.0.0.5:8786") from error
     try:
         client = Client(address, timeout=connect_s, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from loadmgr.sim.crowd import FloatArray
 from loadmgr.sim.frames import load_frame, price_frame, session_frame
 from loadmgr.sim.run import Simulation
 
@@ -32,9 +33,9 @@ def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     outcome = simulation.outcome
     frame = load_frame(simulation)
     hours = np.array(outcome.grid.hours)
-    power_kw = simulation.energy_wh / hours / 1000.0
-    base_kw = frame["background_w"].to_numpy() / 1000.0
-    when: Any = frame.index
+    power_kw = _held(simulation.energy_wh / hours) / 1000.0
+    base_kw = _held(frame["background_w"].to_numpy()) / 1000.0
+    when: Any = list(outcome.grid.times)
     thin = _thin(simulation)
     ax.fill_between(when, 0.0, base_kw, step="post", color=GREY, linewidth=0.0, label="everything else")
     below = base_kw.copy()
@@ -48,9 +49,9 @@ def plot_load(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
         ax.fill_between(when, below, above, step="post", color=colour, linewidth=0.0, alpha=0.85, label=label)
         below = above
     if outcome.battery_wh:
-        site_kw = frame["site_w"] / 1000.0
+        site_kw = _held(frame["site_w"].to_numpy()) / 1000.0
         ax.step(when, site_kw, where="post", color="black", linewidth=thin * 1.3, label="with the battery")
-    uncontrolled_kw = (frame["uncontrolled_w"] + frame["background_w"]).to_numpy() / 1000.0
+    uncontrolled_kw = _held(frame["uncontrolled_w"].to_numpy()) / 1000.0 + base_kw
     ax.step(
         when, uncontrolled_kw, where="post", color="black", linewidth=thin * 0.9, linestyle=":", label="uncontrolled"
     )
@@ -89,14 +90,16 @@ def plot_price(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
     """Draw the price of import, and what vehicles took at it."""
     ax = _axes(ax)
     frame, price = load_frame(simulation), price_frame(simulation)
-    when: Any = frame.index
-    ax.fill_between(when, 0.0, frame["charging_w"] / 1000.0, step="post", color=COLOURS[4], label="charging")
-    ax.step(when, frame["uncontrolled_w"] / 1000.0, where="post", color=GREY, linewidth=0.9, label="uncontrolled")
+    when: Any = list(simulation.outcome.grid.times)
+    charging_kw, uncontrolled_kw = (_held(frame[name].to_numpy()) / 1000.0 for name in ("charging_w", "uncontrolled_w"))
+    ax.fill_between(when, 0.0, charging_kw, step="post", color=COLOURS[4], label="charging")
+    ax.step(when, uncontrolled_kw, where="post", color=GREY, linewidth=0.9, label="uncontrolled")
     ax.set_ylabel("charging power [kW]")
     ax.set_ylim(bottom=0.0)
     right = ax.twinx()
     thin = _thin(simulation)
-    right.step(when, price["price_per_kwh"], where="post", color=COLOURS[5], linewidth=thin * 1.4, label="price")
+    price_per_kwh = _held(price["price_per_kwh"].to_numpy())
+    right.step(when, price_per_kwh, where="post", color=COLOURS[5], linewidth=thin * 1.4, label="price")
     right.set_ylabel(f"price [{simulation.tariff.currency} per kWh]", color=COLOURS[5])
     _legend(ax, right)
     _dates(ax, simulation)
@@ -132,14 +135,8 @@ def plot_duration_curve(simulations: list[Simulation], ax: "Axes | None" = None)
         order = np.argsort(-frame["site_w"].to_numpy(), kind="stable")
         share = np.concatenate([[0.0], np.cumsum(hours[order]) / hours.sum() * 100.0])
         power_kw = frame["site_w"].to_numpy()[order] / 1000.0
-        ax.step(
-            share[1:],
-            power_kw,
-            where="pre",
-            color=COLOURS[place % len(COLOURS)],
-            linewidth=1.4,
-            label=simulation.strategy.replace("_", " "),
-        )
+        colour, name = COLOURS[place % len(COLOURS)], simulation.strategy.replace("_", " ")
+        ax.stairs(power_kw, share, baseline=None, color=colour, linewidth=1.4, label=name)
     limit_w = _limit_w(simulations[0]) if simulations else None
     if limit_w is not None:
         ax.axhline(limit_w / 1000.0, color=LIMIT, linewidth=1.2, label="limit")
@@ -163,7 +160,8 @@ def plot_comparison(simulations: list[Simulation], figure: str = "cost", ax: "Ax
         label = f"{figure.replace('_', ' ')} [{currency}]" if figure.startswith("cost") else figure.replace("_", " ")
     colours = [GREY if name == "uncontrolled" else COLOURS[0] for name in names]
     bars = ax.barh(names, values, color=colours)
-    ax.bar_label(bars, labels=[f" {_number(value)}" for value in values], fontsize="small")
+    shown = [f"{value:,.2f}" if figure.startswith("cost") else _number(value) for value in values]
+    ax.bar_label(bars, labels=[f" {text}" for text in shown], fontsize="small")
     ax.invert_yaxis()
     ax.set_xlabel(label)
     ax.margins(x=0.25)
@@ -221,6 +219,11 @@ def _limit_w(simulation: Simulation) -> float | None:
     by_current_w = sum(limits) * site.voltage_v if len(limits) == 3 else None
     given = [value for value in (by_current_w, site.root.limit_w) if value is not None]
     return min(given, default=None)
+
+
+def _held(values: FloatArray) -> FloatArray:
+    """Return values of steps with the last one twice, so that it is drawn up to the end of its step."""
+    return np.concatenate([values, values[..., -1:]], axis=-1)
 
 
 def _number(value: float) -> str:

@@ -74,6 +74,13 @@ class SessionTable:
             said.append(f"{bad} bad row{'' if bad == 1 else 's'} of {of} left out: {by_column(self.refusals)}")
         return "\n".join(said)
 
+    def refused(self) -> InputError:
+        """Return the error that names the bad rows, and counts them where there are several."""
+        bad = len(self.refusals)
+        of = bad + len(self.sessions)
+        counted = [f"{self.path}: {bad} bad rows of {of}: {by_column(self.refusals)}"] if bad > 1 else []
+        return InputError("\n".join([*self.faults[:MOST_NAMED], *counted]))
+
     def _line(self, note: RowNote) -> str:
         return f"{self.path}: row {note.row}, column {note.column}: {note.text}"
 
@@ -105,13 +112,11 @@ def read_sessions(path: Path, *, evses: Collection[EvseId] | None = None) -> tup
     Raises
     ------
     InputError
-        With one line per bad row: file, row, column, what is wrong. Row 1 is the heading.
+        With one line per bad row: file, row, column, what is wrong; and how many, if several. Row 1 is the heading.
     """
     table = read_table(path, evses=evses)
     if table.refusals:
-        more = len(table.faults) - MOST_NAMED
-        counted = [f"{path}: {more} more bad rows"] if more > 0 else []
-        raise InputError("\n".join([*table.faults[:MOST_NAMED], *counted]))
+        raise table.refused()
     return table.sessions
 
 

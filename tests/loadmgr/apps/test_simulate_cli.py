@@ -97,6 +97,16 @@ def test_bad_rows_stop_unless_they_are_to_be_left_out(tmp_path: Path) -> None:
     assert f"{table}: row 6, column arrival" in lines[-2]
 
 
+def test_where_no_row_is_good_each_is_named_although_bad_rows_are_left_out(tmp_path: Path) -> None:
+    table = tmp_path / "bad.csv"
+    heading = "session_id,evse,arrival,departure,energy_requested_wh\n"
+    stay = "2019-06-04T12:00Z,2019-06-04T18:00Z,9000\n"
+    table.write_text(heading + f"s1,Z9,{stay}s2,Z8,{stay}", encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"row 2, column evse: Z9 is not(.|\n)*2 bad rows of 2: 2 in column evse"):
+        loadmgr("simulate", "garage", "--sessions", str(table), "--on-bad-rows", "skip")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -97,6 +97,13 @@ def test_the_command_gives_the_same_figures_on_a_cluster_and_here(address: str) 
     assert here == there
 
 
+@pytest.mark.parametrize("address", ["nonsense", "10.0.0.5:8786", "tcp://10.0.0.5"])
+def test_what_is_no_address_of_a_scheduler_is_refused_at_once(address: str) -> None:
+    said = f"^cluster {address}: must be an address such as tcp://10.0.0.5:8786$"
+    with pytest.raises(InputError, match=said), cluster_executor(address):
+        pass
+
+
 def test_where_nobody_answers_the_address_is_named() -> None:
     said = r"^cluster tcp://127\.0\.0\.1:1: no scheduler answers there within 1 s"
     with pytest.raises(InputError, match=said), cluster_executor("tcp://127.0.0.1:1", connect_s=1.0):

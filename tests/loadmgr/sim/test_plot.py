@@ -6,7 +6,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
-from loadmgr.sim.plot import plot_comparison, plot_duration_curve, plot_heat_map, plot_load, plot_waterfall
+from loadmgr.sim.plot import (
+    plot_comparison,
+    plot_duration_curve,
+    plot_heat_map,
+    plot_load,
+    plot_price,
+    plot_waterfall,
+)
 from loadmgr.sim.run import Simulation, SimulationOptions, run_plan
 from loadmgr.sim.session_table import read_sessions
 from loadmgr.sim.world_plan import plan_world
@@ -55,3 +62,17 @@ def test_a_heat_map_names_only_as_many_rows_as_there_is_room_for(simulation: Sim
         figure, ax = plt.subplots(figsize=(3.5, inches), layout="constrained")
         assert 2 <= len(plot_heat_map(simulation, ax).get_yticks()) <= most
         plt.close(figure)
+
+
+def test_what_is_drawn_over_time_goes_to_the_end_of_the_last_step(simulation: Simulation) -> None:
+    start, end = mpl.dates.date2num(simulation.outcome.grid.times[:: len(simulation.outcome.grid)])
+    for draw in (plot_load, plot_price):
+        drawn = draw(simulation).dataLim
+        assert (drawn.x0, drawn.x1) == pytest.approx((start, end))
+
+
+def test_a_duration_curve_begins_at_the_highest_power_and_at_no_time(simulation: Simulation) -> None:
+    (curve,) = plot_duration_curve([simulation]).patches
+    values, edges, _ = curve.get_data()  # type: ignore[attr-defined]
+    assert (edges[0], edges[-1]) == pytest.approx((0.0, 100.0))
+    assert values[0] == pytest.approx(simulation.outcome.peak_w / 1000.0)

@@ -102,13 +102,14 @@ def test_every_bad_row_is_named_and_the_good_ones_are_not(tmp_path: Path) -> Non
         "row 3, column energy_requested_wh: 'much' is not a number",
         "row 4, column session_id: s1 is also in row 2",
         "row 5, column session_id: is empty",
+        "3 bad rows of 4: 2 in column session_id, 1 in column energy_requested_wh",
     ]
 
 
 def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
     lines = _read(tmp_path, HEADING, *["x"] * 50)
     assert len(lines) == 21
-    assert lines[-1] == "30 more bad rows"
+    assert lines[-1] == "50 bad rows of 50: 50 in column arrival"
 
 
 def test_a_missing_or_an_unknown_column_is_named(tmp_path: Path) -> None:
