@@ -60,6 +60,12 @@ class ServeGiven:
         typer.Option(help="Address of a CitrineOS whose stations are controlled; needs --control and --own-url."),
     ] = None
     own_url: Annotated[str | None, typer.Option(help="Where CitrineOS reaches this service.")] = None
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", envvar="LOADMGR_MQTT", help="Be on this broker with every controlled site: mqtt://HOST:1883."
+        ),
+    ] = None
     json_log: Annotated[bool, typer.Option("--json-log", help="Write the log as JSON, a line for each event.")] = False
 
 
@@ -88,6 +94,7 @@ def serve(given: ServeGiven) -> None:
         private_webhooks=given.private_webhooks,
         citrineos=given.citrineos,
         own_url=given.own_url,
+        mqtt=given.mqtt,
     )
     run_service(named_sites(given.sites or []), listening, working)
 

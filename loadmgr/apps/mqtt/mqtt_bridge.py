@@ -43,6 +43,7 @@ from loadmgr.apps.mqtt.home_assistant import (
 )
 from loadmgr.apps.process.battery_orders import BatteryOrders
 from loadmgr.apps.process.local_control import order_from
+from loadmgr.apps.process.outside import BROKER_FORM
 from loadmgr.apps.process.site import SiteProcess
 from loadmgr.control.observation import BatteryReading, LimitChanged, Observation, SiteMeterReading
 from loadmgr.errors import InputError
@@ -74,6 +75,8 @@ class MqttBridge:
         Where Home Assistant looks for entities.
     listeners : callable
         Returns those who listen to topics that the site file names, as it is now.
+    may_tell : callable
+        Whether this process holds the site now, so that batteries may be told.
 
     Raises
     ------
@@ -89,17 +92,18 @@ class MqttBridge:
         now: Callable[[], datetime],
         discovery: str = "homeassistant",
         listeners: Callable[[], Sequence[Listener]] = tuple,
+        may_tell: Callable[[], bool] = lambda: True,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise InputError("--mqtt: write mqtt://HOST:1883, or mqtts://USER:PASSWORD@HOST:8883 with TLS")
+            raise InputError(BROKER_FORM)
         self._process = process
         self._parts = parts
         self._now = now
         self._discovery = discovery
         self._listeners = listeners
         self._subscribed: set[str] = set()
-        self._orders = BatteryOrders(process)
+        self._orders = BatteryOrders(process, may_tell=may_tell)
         self.base = f"loadmgr/{slug(process.site.name)}"
         self._told: dict[str, str] = {}
         self._heard: set[tuple[str, str]] = set(process.controller.outside)

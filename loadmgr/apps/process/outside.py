@@ -171,6 +171,9 @@ def heard_on_broker(site_file: SiteFile) -> list[str]:
     return limits + [f"meter {each.meter}" for each in site_file.meter_inputs if each.topic is not None]
 
 
+BROKER_FORM = "--mqtt: write mqtt://HOST:1883, or mqtts://USER:PASSWORD@HOST:8883 with TLS"
+
+
 def require_broker(site_file: SiteFile, broker: str | None) -> None:
     """Refuse a site file that listens to topics where there is no broker.
 

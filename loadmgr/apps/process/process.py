@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 
 from loadmgr.apps.process.audit import Audit
 from loadmgr.apps.process.battery_orders import BatteryOrders
+from loadmgr.apps.process.broker import bridge_of
 from loadmgr.apps.process.doorway import Doorway
 from loadmgr.apps.process.local_control import Reload, serve_local
 from loadmgr.apps.process.outside import EvidenceKeeper, Feeds, require_broker
@@ -292,11 +293,7 @@ async def _open_http(closing: AsyncExitStack, process: SiteProcess, options: Run
 
 
 def _open_mqtt(closing: AsyncExitStack, process: SiteProcess, feeds: Feeds, url: str, *, clock: SteadyClock) -> None:
-    try:
-        from loadmgr.apps.mqtt.mqtt_bridge import MqttBridge
-    except ModuleNotFoundError as error:
-        raise InputError(f"--mqtt needs {error.name}: pip install 'loadmgr[mqtt]'") from None
-    bridge = MqttBridge(process, url, now=clock.now, listeners=lambda: feeds.listeners)
+    bridge = bridge_of(process, url, feeds=feeds, now=clock.now)
     closing.push_async_callback(stop, asyncio.create_task(bridge.run()))
     log.info("MQTT: %s/#", bridge.base)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from loadmgr.apps.process.battery_orders import BatteryOrders
-from loadmgr.apps.process.outside import Feeds, heard_on_broker
+from loadmgr.apps.process.broker import bridge_of
+from loadmgr.apps.process.outside import Feeds
 from loadmgr.apps.process.serving import stop
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.leases import RENEW_S, Lease, LeaseBook
@@ -124,8 +125,11 @@ class Hosting:
         feeds.follow(site_file, remembered=hosted.process.controller.outside)
         self._feeds[name] = feeds
         hosted.accompany(BatteryOrders(hosted.process, may_tell=hosted.may_send).carry(feeds))
-        for what in heard_on_broker(site_file):
-            log.warning("%s: %s is not heard: a service has no broker, loadmgr run --mqtt has", name, what)
+        if self._service.broker is not None:
+            bridge = bridge_of(
+                hosted.process, self._service.broker, feeds=feeds, now=self._clock.now, may_tell=hosted.may_send
+            )
+            hosted.accompany(bridge.run())
 
     def _may_send(self, name: str) -> bool:
         return self._leases is None or self._leases.may_send(self._held.get(name))

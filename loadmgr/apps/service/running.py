@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from rich.console import Console
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from loadmgr.apps.process.outside import BROKER_FORM, require_broker
 from loadmgr.apps.process.places import state_folder
 from loadmgr.apps.process.serving import stop
 from loadmgr.apps.service.app import create_app
@@ -75,6 +76,8 @@ class Working:
         Webhooks may lead to private addresses.
     citrineos, own_url : str, optional
         Where a CitrineOS is whose stations are controlled, and where it reaches this service.
+    mqtt : str, optional
+        The URL of the broker on which the controlled sites are.
     """
 
     database: str | None = None
@@ -85,6 +88,7 @@ class Working:
     private_webhooks: bool = False
     citrineos: str | None = None
     own_url: str | None = None
+    mqtt: str | None = None
 
 
 def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Working) -> None:
@@ -100,6 +104,7 @@ def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Wo
         If the port or a certificate cannot be opened.
     """
     check_listening(listening)
+    check_broker(sites, working)
     set_up_log(as_json=working.json_log)
     rate = Rate(per_s=working.rate_per_s, burst=max(1, round(working.rate_per_s * 4)))
     service = build_service(
@@ -112,6 +117,7 @@ def run_service(sites: Mapping[str, SiteFile], listening: Listening, working: Wo
         to_control=sites if working.control else (),
         private_webhooks=working.private_webhooks,
         citrineos=citrineos_of(working, os.environ),
+        broker=working.mqtt,
     )
     _say_hello(service, listening, lasting=working.database is not None)
     try:
@@ -178,6 +184,21 @@ def hosting_of(service: Service, sites: Mapping[str, SiteFile], database: str | 
         journals=None if database is None else journal,
         leases=LeaseBook(service.tables, holder=holder) if shared else None,
     )
+
+
+def check_broker(sites: Mapping[str, SiteFile], working: Working) -> None:
+    """Refuse a broker that nobody would use, one that cannot be, and controlled sites that listen to none.
+
+    Raises
+    ------
+    InputError
+    """
+    if working.mqtt is not None and not working.control:
+        raise InputError("--mqtt needs --control: only sites under control are on a broker")
+    for site_file in sites.values() if working.control else ():
+        require_broker(site_file, working.mqtt)
+    if working.mqtt is not None and not working.mqtt.startswith(("mqtt://", "mqtts://")):
+        raise InputError(BROKER_FORM)
 
 
 def check_listening(listening: Listening) -> None:

@@ -39,6 +39,7 @@ class Service:
     to_control: frozenset[str] = frozenset()
     private_webhooks: bool = False
     citrineos: CitrineSites | None = None
+    broker: str | None = None
 
     def fence_of(self, site: str) -> int | None:
         """Return the fencing token under which this process controls a site; ``None`` where nobody else could."""
@@ -65,6 +66,7 @@ def build_service(  # noqa: PLR0913 - the choices of a service
     to_control: Iterable[str] = (),
     private_webhooks: bool = False,
     citrineos: CitrineSites | None = None,
+    broker: str | None = None,
 ) -> Service:
     """Return a service.
 
@@ -86,6 +88,8 @@ def build_service(  # noqa: PLR0913 - the choices of a service
         Webhooks may lead to private addresses, and by http.
     citrineos : CitrineSites, optional
         Stations of the sites under control are behind a CitrineOS.
+    broker : str, optional
+        The URL of the MQTT broker on which every site under control is.
 
     Raises
     ------
@@ -107,4 +111,5 @@ def build_service(  # noqa: PLR0913 - the choices of a service
         to_control=frozenset(to_control),
         private_webhooks=private_webhooks,
         citrineos=citrineos,
+        broker=broker,
     )

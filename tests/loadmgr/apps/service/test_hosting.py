@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+from urllib.parse import urlsplit
+from uuid import uuid4
 
+import aiomqtt
 import httpx2
 
+from loadmgr.apps.mqtt.home_assistant import slug
 from loadmgr.apps.process.serving import stop
 from loadmgr.apps.service.app import create_app
 from loadmgr.apps.service.hosting import Hosting
@@ -13,6 +17,7 @@ from loadmgr.site_file import check_values, load_site
 from ocpp_link.transport import SystemClock
 from tests.loadmgr.apps.service.asking import SMALL, a_service, token
 from tests.loadmgr.apps.service.test_hosted import Csms, ready
+from tests.loadmgr.apps.test_mqtt_bridge import BROKER, needs_broker
 
 
 def test_a_lone_worker_keeps_its_sites_until_it_ends_and_goes_on_from_its_journal(tmp_path):
@@ -69,3 +74,29 @@ def test_limits_that_a_site_file_names_hold_where_its_site_is_hosted(tmp_path):
         return found
 
     assert (("main", "dso"),) == asyncio.run(play())
+
+
+@needs_broker
+def test_a_hosted_site_is_on_the_broker_of_its_service(tmp_path):
+    named = {**SMALL, "site": {"name": f"Small {uuid4().hex[:8]}", "timezone": "Europe/Berlin"}}
+    sites = {"small": check_values(named, name="small").site_file}
+
+    async def play():
+        service = a_service(to_control=sites, broker=BROKER)
+        running = asyncio.create_task(Hosting(service, sites, clock=SystemClock(), state_folder=tmp_path).run())
+        parts = urlsplit(BROKER)
+        base = f"loadmgr/{slug(named['site']['name'])}"
+        async with aiomqtt.Client(parts.hostname, parts.port or 1883) as client, asyncio.timeout(20):
+            await client.subscribe(f"{base}/status")
+            said = str((await anext(aiter(client.messages))).payload, "utf-8")
+            process = service.hosted["small"].process
+            while not process.controller.outside:
+                await client.publish(f"{base}/limit/main/dso/set", b'{"limit_a": 12}')
+                await asyncio.sleep(0.05)
+            found = process.controller.outside
+            await stop(running)
+            await client.publish(f"{base}/status", b"", retain=True)
+        service.close()
+        return said, found
+
+    assert ("online", (("main", "MQTT dso"),)) == asyncio.run(play())

@@ -13,9 +13,10 @@ import pytest
 from loadmgr.apps.service.beside import serving
 from loadmgr.apps.service.json_log import JsonLines
 from loadmgr.apps.service.patience import PatientProtocol
-from loadmgr.apps.service.running import Listening, check_listening
+from loadmgr.apps.service.running import Listening, Working, check_broker, check_listening
 from loadmgr.errors import InputError
-from tests.loadmgr.apps.service.asking import a_service, token
+from loadmgr.site_file import load_site
+from tests.loadmgr.apps.service.asking import SMALL, a_service, token
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,28 @@ def test_what_would_let_anybody_in_is_refused(listening, says):
         check_listening(Listening(port=0, **listening))
     check_listening(Listening(port=0, host="127.0.0.1", is_open=True))
     check_listening(Listening(port=0, host="0.0.0.0", plain_http=True))
+
+
+@pytest.mark.parametrize(
+    ("working", "says"),
+    [
+        ({"mqtt": "mqtt://127.0.0.1"}, "needs --control"),
+        ({"mqtt": "http://127.0.0.1", "control": True}, "write mqtt://"),
+    ],
+)
+def test_a_broker_that_nobody_could_be_on_is_refused(working, says):
+    with pytest.raises(InputError, match=says):
+        check_broker({}, Working(**working))
+
+
+def test_a_controlled_site_that_listens_to_topics_needs_a_broker(tmp_path):
+    limit = {"id": "ems", "mqtt": {"topic": "home/limit"}, "heartbeat": "60s", "when_silent": {"current": "10A"}}
+    (tmp_path / "small.yaml").write_text(json.dumps({**SMALL, "external_limits": [limit]}))
+    sites = {"small": load_site(tmp_path / "small.yaml")}
+    with pytest.raises(InputError, match="external limit ems listens to MQTT, but there is no broker"):
+        check_broker(sites, Working(control=True))
+    check_broker(sites, Working())
+    check_broker(sites, Working(control=True, mqtt="mqtt://127.0.0.1"))
 
 
 def made_certificate(folder):
