@@ -43,7 +43,7 @@ class ClientCertificate:
     context
         The TLS settings of the station's connections: the next one shows the new certificate.
     organisation
-        The O that it asks for.
+        The O that it asks for; that of its present certificate if absent.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class ClientCertificate:
 
     async def ask(self, station: "ChargingStation") -> str:
         """Make a new key and ask the CSMS to sign its certificate; return its status."""
-        self._asked_for, csr = new_request(station.identity, organisation=self._organisation)
+        organisation = self._organisation or self._present_organisation()
+        self._asked_for, csr = new_request(station.identity, organisation=organisation)
         return str((await station.call("SignCertificate", {"csr": csr}))["status"])
 
     def answer(self, station: "ChargingStation", action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
@@ -72,6 +73,13 @@ class ClientCertificate:
             return {"status": "Rejected"}
         self._later(station, station.disconnect())  # it comes back with the new one
         return {"status": "Accepted"}
+
+    def _present_organisation(self) -> str | None:
+        if not self._certificate.exists():
+            return None
+        subject = x509.load_pem_x509_certificate(self._certificate.read_bytes()).subject
+        named = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        return str(named[0].value) if named else None
 
     def _take(self, chain: str) -> bool:
         try:

@@ -10,6 +10,7 @@ import logging
 import math
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +76,8 @@ class StationGiven:
         typer.Option("--tls-ca", metavar="FILE", help="Authorities that sign the CSMS's certificate."),
     ] = None
     tls_certificate: Annotated[
-        Path | None, typer.Option("--tls-certificate", metavar="FILE", help="The stations' own certificate, PEM.")
+        Path | None,
+        typer.Option("--tls-certificate", metavar="FILE", help="Their own certificate, PEM; a lone one renews it."),
     ] = None
     tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")] = None
     smart_charging: Annotated[
@@ -113,6 +115,7 @@ def station(given: StationGiven) -> None:
         faults=tuple(_fault(text) for text in given.fault or ()),
         password=given.password,
         tls=_tls(given.tls_ca, certificate=given.tls_certificate, key=given.tls_key),
+        own_certificate=_renewable(given.tls_certificate, given.tls_key, count=given.count),
         frames=not given.quiet,
         tell=typer.echo,
     )
@@ -143,6 +146,13 @@ def _tls(authority: Path | None, *, certificate: Path | None, key: Path | None) 
     except (SSLError, OSError) as error:
         files = ", ".join(str(each) for each in (authority, certificate, key) if each)
         raise InputError(f"{files}: no usable certificates in PEM: {error}") from error
+
+
+def _renewable(certificate: Path | None, key: Path | None, *, count: int) -> tuple[Path, Path] | None:
+    """Return the files that a lone station replaces when its CSMS has it renew its certificate."""
+    if certificate is None or key is None or count > 1 or find_spec("cryptography") is None:
+        return None
+    return certificate, key
 
 
 def _message(text: str) -> tuple[str, dict[str, Any]]:

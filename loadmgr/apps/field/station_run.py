@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 from loadmgr.model.ids import CircuitId, EvseId, SessionId, StationId
@@ -50,6 +51,8 @@ class Plan:
     """Kind, from when and how long [s]."""
     password: str | None = field(repr=False)
     tls: ssl.SSLContext | None = None
+    own_certificate: tuple[Path, Path] | None = None
+    """Certificate and key of a lone station, replaced when its CSMS has it renew them."""
     frames: bool = True
     """Whether every frame is told."""
     tell: Callable[[str], None]
@@ -164,6 +167,10 @@ def _station(plan: Plan, identity: str, clock: RealClock) -> SimStation:
         smart_charging=plan.smart_charging,
     )
     station.wire.policy = ClientPolicy(password=plan.password, tls=plan.tls, tap=teller.frame if plan.frames else None)
+    if plan.own_certificate is not None and plan.tls is not None:
+        from ocpp_link.testing_certificate import ClientCertificate  # with the extra `certificates`
+
+        station.wire.certificate = ClientCertificate(*plan.own_certificate, context=plan.tls)
     return station
 
 

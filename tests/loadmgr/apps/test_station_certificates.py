@@ -12,15 +12,17 @@ import pytest
 from typer.testing import CliRunner
 
 from loadmgr.apps.cli import app
+from loadmgr.apps.field.station_run import Plan, run_stations
 from loadmgr.apps.process.doorway import Doorway
 from loadmgr.errors import InputError
-from ocpp_link.security import PasswordHash, station_context
+from ocpp_link.security import PasswordHash, StationAccess, station_context
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.testing_certificate import ClientCertificate
 from ocpp_link.transport import ClientPolicy, SystemClock
 from tests.loadmgr.apps.running import Running
 from tests.loadmgr.apps.test_acquaintance import SITE
 from tests.ocpp_link.test_authority import ROOT_KEY, certified, pem_of
+from tests.ocpp_link.test_renewal import World, play
 from tests.ocpp_link.test_security import AUTHORITY, CERTIFICATES
 from tests.ocpp_link.waiting import until
 
@@ -94,6 +96,44 @@ def test_a_station_of_a_running_site_gets_a_certificate_renews_it_and_keeps_its_
     assert ["Accepted", "Accepted", "it says NotImplemented"] == [each["outcome"] for each in entries]
     assert {("certificate", "S1")} == {(each["do"], each["station"]) for each in entries}
     assert "profile: 3" in access.read_text()
+
+
+def test_an_emulated_station_replaces_its_files_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadmgr.sim.station.REDIAL_S", 0.2)
+
+    async def scene(world: World) -> None:
+        world.own("CS-3")
+        files = tmp_path / "CS-3.pem", tmp_path / "CS-3.key"
+        before = files[0].read_text()
+        plan = Plan(
+            url=f"wss://localhost:{world.server.port}/ocpp",
+            identities=("CS-3",),
+            version="2.0.1",
+            evses=1,
+            max_a=16.0,
+            phases=1,
+            plug_after_s=60.0,
+            stay_s=60.0,
+            energy_wh=1000.0,
+            meter_interval_s=10.0,
+            lasting_s=None,
+            messages=(),
+            faults=(),
+            password=None,
+            tls=station_context(AUTHORITY, certificate=files[0], key=files[1]),
+            own_certificate=files,
+            tell=lambda _: None,
+        )
+        running = asyncio.create_task(run_stations(plan))
+        await until(lambda: "CS-3" in world.server.registrations)
+        first = world.server.stations["CS-3"]
+        assert "Accepted" == await world.renewals.renew(first)
+        await until(lambda: world.server.stations.get("CS-3") not in (None, first))
+        assert before != files[0].read_text()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(tmp_path, {"CS-3": StationAccess(profile=3)}, scene)
 
 
 def test_files_of_an_authority_need_each_other_and_a_login() -> None:
