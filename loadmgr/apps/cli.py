@@ -37,38 +37,45 @@ from loadmgr.errors import LoadManagerError
 
 EXIT_BAD_INPUT = 2
 
+RUNNING = "Run a site"
+CHECKING = "Check it, keep its memory"
+PLANNING = "Plan and study"
+STATIONS = "Stations, meters and messages"
+SERVICE = "Serve HTTP"
+
 app = typer.Typer(
     name="loadmgr",
     help="Smart-charging load management: no fuse trips, every driver leaves charged, the bill stays low.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo_cli.demo)
-app.command("run")(command_of(RunGiven, run_cli.run))
-app.command("status")(control_cli.status)
-app.command("explain")(control_cli.explain)
-app.command("override")(control_cli.override)
-app.command("replay")(replay_cli.replay)
-app.command("backup")(backup_cli.backup)
-app.command("restore")(backup_cli.restore)
-app.command("bundle")(bundle_cli.bundle)
-app.command("check")(check_cli.check)
-app.command("schema")(check_cli.schema)
-app.command("plan")(plan_cli.plan)
-app.command("prices")(prices_cli.prices)
-app.command("simulate")(simulate_cli.simulate)
-app.command("sweep")(sweep_cli.sweep)
-app.command("size")(size_cli.size)
-app.add_typer(data_cli.app, name="data")
-app.command("composite")(composite_cli.composite)
-app.add_typer(station_cli.app, name="station")
-app.command("commission")(commission_cli.commission)
-app.add_typer(meter_cli.app, name="meter")
-app.command("deploy")(deploy_cli.deploy)
-app.command("messages")(messages_cli.messages)
-app.command("serve")(command_of(serve_cli.ServeGiven, serve_cli.serve))
-app.add_typer(serve_cli.tokens, name="token")
+app.command("demo", rich_help_panel=RUNNING)(demo_cli.demo)
+app.command("run", rich_help_panel=RUNNING)(command_of(RunGiven, run_cli.run))
+app.command("status", rich_help_panel=RUNNING)(control_cli.status)
+app.command("explain", rich_help_panel=RUNNING)(control_cli.explain)
+app.command("override", rich_help_panel=RUNNING)(control_cli.override)
+app.command("deploy", rich_help_panel=RUNNING)(deploy_cli.deploy)
+app.command("check", rich_help_panel=CHECKING)(check_cli.check)
+app.command("schema", rich_help_panel=CHECKING)(check_cli.schema)
+app.command("replay", rich_help_panel=CHECKING)(replay_cli.replay)
+app.command("backup", rich_help_panel=CHECKING)(backup_cli.backup)
+app.command("restore", rich_help_panel=CHECKING)(backup_cli.restore)
+app.command("bundle", rich_help_panel=CHECKING)(bundle_cli.bundle)
+app.command("plan", rich_help_panel=PLANNING)(plan_cli.plan)
+app.command("prices", rich_help_panel=PLANNING)(prices_cli.prices)
+app.command("simulate", rich_help_panel=PLANNING)(simulate_cli.simulate)
+app.command("sweep", rich_help_panel=PLANNING)(sweep_cli.sweep)
+app.command("size", rich_help_panel=PLANNING)(size_cli.size)
+app.add_typer(data_cli.app, name="data", rich_help_panel=PLANNING)
+app.add_typer(station_cli.app, name="station", rich_help_panel=STATIONS)
+app.command("commission", rich_help_panel=STATIONS)(commission_cli.commission)
+app.add_typer(meter_cli.app, name="meter", rich_help_panel=STATIONS)
+app.command("composite", rich_help_panel=STATIONS)(composite_cli.composite)
+app.command("messages", rich_help_panel=STATIONS)(messages_cli.messages)
+app.command("serve", rich_help_panel=SERVICE)(command_of(serve_cli.ServeGiven, serve_cli.serve))
+app.add_typer(serve_cli.tokens, name="token", rich_help_panel=SERVICE)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag

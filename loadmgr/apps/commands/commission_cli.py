@@ -66,7 +66,7 @@ def _amps(values: Sequence[Any]) -> "PhaseAmps":
 
 
 def commission(
-    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Site file, or the name of a sample site.")],
     *,
     evses: Annotated[list[str] | None, typer.Option("--evse", help="Only this EVSE; may be repeated.")] = None,
     meters: Annotated[

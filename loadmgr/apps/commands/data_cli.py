@@ -41,7 +41,9 @@ class Standard(StrEnum):
 
 @app.command()
 def convert(
-    table: Annotated[Path, typer.Argument(help="A table of ACN-Data (JSON, CSV), ElaadNL (CSV), or a plain one.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A table of ACN-Data (JSON, CSV), ElaadNL (CSV), or a plain one.")
+    ],
     *,
     out: Out,
     on_bad_rows: OnBadRows = BadRows.STOP,

@@ -16,7 +16,7 @@ EXIT_LIMIT_EXCEEDED = 3
 
 def demo(
     site: Annotated[
-        str, typer.Argument(help="Name of a sample site, or a site file with a `demo` section.")
+        str, typer.Argument(metavar="SITE", help="Name of a sample site, or a site file with a `demo` section.")
     ] = "garage",
     *,
     headless: Annotated[bool, typer.Option("--headless", help="No live table; as fast as the machine allows.")] = False,

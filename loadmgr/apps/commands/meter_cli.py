@@ -16,8 +16,8 @@ app = typer.Typer(help="Read meters once, for who connects them; list register m
 
 @app.command()
 def read(
-    site: Annotated[str | None, typer.Argument(help="Site file whose meters are read.")] = None,
-    meter: Annotated[str | None, typer.Argument(help="Only this meter.")] = None,
+    site: Annotated[str | None, typer.Argument(metavar="SITE", help="Site file whose meters are read.")] = None,
+    meter: Annotated[str | None, typer.Argument(metavar="METER", help="Only this meter.")] = None,
     *,
     host: Annotated[str | None, typer.Option(help="Without a site file: a meter or gateway on Modbus TCP.")] = None,
     register_map: Annotated[
@@ -49,7 +49,9 @@ def read(
 
 @app.command()
 def maps(
-    name: Annotated[str | None, typer.Argument(help="Print this map, as a file to start your own from.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="MAP", help="Print this map, as a file to start your own from.")
+    ] = None,
 ) -> None:
     """List the register maps that come with loadmgr, or print one.
 

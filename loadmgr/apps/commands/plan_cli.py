@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Site file, or the name of a sample site.")],
     *,
     sessions: Annotated[Path, typer.Option(metavar="FILE.csv", help="Session table.")],
     at: Annotated[

@@ -8,7 +8,7 @@ from loadmgr.errors import InputError
 
 
 def prices(
-    site: Annotated[str | None, typer.Argument(help="Site file, or the name of a sample site.")] = None,
+    site: Annotated[str | None, typer.Argument(metavar="SITE", help="Site file, or the name of a sample site.")] = None,
     *,
     hours: Annotated[int, typer.Option(min=1, max=168, help="How far ahead.")] = 36,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, by the quarter of an hour.")] = False,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(given: RunGiven) -> None:
-    """Control a site: stations connect to ws://HOST:PORT/ocpp/<station id>.
+    """Control a site: stations connect to `ws://HOST:PORT/ocpp/<station id>`.
 
     Starts only where `loadmgr check` proves that no circuit exceeds its limit with the controller dead. SIGTERM ends it
     in good order, SIGHUP reads the site file again. It remembers everything in its journal and goes on after a crash.

@@ -14,7 +14,7 @@ KEEP_DAYS = 730.0
 class RunGiven:
     """The argument and the options of the command."""
 
-    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")]
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Site file, or the name of a sample site.")]
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: the site file's]")] = None
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port to listen on. [default: the site file's]")

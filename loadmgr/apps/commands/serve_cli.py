@@ -23,7 +23,8 @@ class ServeGiven:
     """The arguments and options of ``loadmgr serve``."""
 
     sites: Annotated[
-        list[str] | None, typer.Argument(help="Site files, or names of samples, that requests may name.")
+        list[str] | None,
+        typer.Argument(metavar="SITE", help="Site files, or names of samples, that requests may name."),
     ] = None
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 lets the system choose.")] = 8080
@@ -121,7 +122,7 @@ def named_sites(given: list[str]) -> "dict[str, SiteFile]":
 
 @tokens.command("issue")
 def issue(
-    name: Annotated[str, typer.Argument(help="Whose it is, for the list and the audit.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, for the list and the audit.")],
     *,
     database: Database,
     role: Annotated[str, typer.Option(help="read, operate or admin.")] = "read",
@@ -159,7 +160,9 @@ def listed(*, database: Database) -> None:
 
 
 @tokens.command("revoke")
-def revoke(token: Annotated[str, typer.Argument(help="Its id, as in the list.")], *, database: Database) -> None:
+def revoke(
+    token: Annotated[str, typer.Argument(metavar="ID", help="Its id, as in the list.")], *, database: Database
+) -> None:
     """End a token: it opens nothing from now on (running services forget it within five seconds)."""
     from datetime import UTC, datetime
 

@@ -28,7 +28,7 @@ PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def simulate(  # noqa: PLR0913 - one parameter for each option
-    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Site file, or the name of a sample site.")],
     *,
     sessions: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Session table. [default: the site's own]")

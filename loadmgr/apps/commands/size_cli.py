@@ -21,7 +21,7 @@ EXIT_NONE_IS_ENOUGH = 1
 
 
 def size(  # noqa: PLR0913 - one parameter for each option
-    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Site file, or the name of a sample site.")],
     *,
     promise: Annotated[str, typer.Option(metavar="SHARE", help="Promises to be kept, such as 98%.")] = "98%",
     sessions: Annotated[

@@ -18,7 +18,7 @@ SHOWN_ROWS = 40
 
 
 def sweep(  # noqa: PLR0913 - one parameter for each option
-    site: Annotated[str, typer.Argument(help="Site file, or the name of a sample site.")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Site file, or the name of a sample site.")],
     *,
     strategy: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="May be repeated. [default: least_laxity]")

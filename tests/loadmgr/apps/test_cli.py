@@ -21,6 +21,13 @@ def test_help_names_every_verb() -> None:
         assert f" {verb} " in shown
 
 
+def test_help_keeps_what_is_written_in_brackets() -> None:
+    shown = " ".join(run("run", "--help").stdout.replace("│", " ").split())
+
+    assert "ws://HOST:PORT/ocpp/<station id>" in shown
+    assert "Address to listen on. [default: the site file's]" in shown
+
+
 def test_help_and_import_load_nothing_heavy() -> None:
     script = f"import sys, loadmgr, ocpp_link, loadmgr.apps.cli\nprint([m for m in {HEAVY!r} if m in sys.modules])"
 
