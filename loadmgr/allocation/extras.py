@@ -21,7 +21,7 @@ from loadmgr.allocation.columns import (
 )
 from loadmgr.allocation.constraints import NetworkRows
 from loadmgr.allocation.money import StationaryBattery
-from loadmgr.allocation.objective import Weights
+from loadmgr.allocation.objective import EARLY_RATIO, Weights
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.windows import Windows
 
@@ -146,6 +146,7 @@ def battery_blocks(
     out = flow.kwh / np.array([b.discharge_efficiency_ratio for b in items])[unit]
     wear = CYCLE_RATIO * weight.scale * flow.kwh
     price = weight.price_per_kwh[step] * flow.kwh
+    later = EARLY_RATIO * weight.scale * np.array(problem.grid.offsets_s)[step] / 86_400.0 * flow.kwh
     most_in = np.array([b.max_charge_w for b in items])[unit] / 1000.0
     most_out = np.array([b.max_discharge_w for b in items])[unit] / 1000.0
     # At a negative price both ways at once would pay; then it only charges.
@@ -158,13 +159,13 @@ def battery_blocks(
     return [
         block(
             "battery_charge",
-            cost=price + wear,
+            cost=price + wear + later,
             upper=most_in,
             slots=charge_slots + site_slots(places, charged, flow, sign=1.0),
         ),
         block(
             "battery_discharge",
-            cost=wear - price,
+            cost=wear + later - price,
             upper=most_out,
             slots=discharge_slots + site_slots(places, charged, flow, sign=-1.0),
         ),

@@ -198,6 +198,26 @@ def test_a_battery_charges_cheap_and_feeds_the_peak_hour() -> None:
     assert stored_wh.max() <= 6_001.0
 
 
+def test_a_battery_charges_at_one_stretch_where_hours_cost_the_same() -> None:
+    """Of hours alike the first ones are taken: a step on and a step off would wear it for nothing."""
+    price = np.array([0.1] * 16 + [0.9] * 8)
+    allocation = _solve(
+        [],
+        grid=TimeGrid.uniform(START, step_s=900, steps=24),
+        batteries=[
+            BatteryAt(
+                id="b", circuit="main", max_charge_w=5_000, max_discharge_w=5_000, stored_wh=1_000, capacity_wh=8_000
+            )
+        ],
+        import_price_per_kwh=price,
+        site_load_w=np.linspace(4_000.0, 6_000.0, 24),
+    )
+    charges = allocation.battery_w[0, :16] > 1.0
+
+    assert 4 <= charges.sum() < 16
+    assert charges[: charges.sum()].all()
+
+
 def test_a_battery_works_where_no_vehicle_is() -> None:
     """With nobody plugged in the site's own load still has a cheap and a dear half."""
     battery = BatteryAt(
