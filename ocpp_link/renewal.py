@@ -3,7 +3,8 @@
 Rule 1: a certificate is signed only for a station that has proved over TLS who it is: of security profile 2 or 3.
 Rule 2: connections stay. The station comes back with its new certificate when it wants to, and the old one is good
     until it ends, so that a certificate that is lost on the way costs nothing.
-Rule 3: a station of profile 2 that has taken a certificate may show it: profile 3 is offered to it.
+Rule 3: a station of profile 2 gets its first certificate only when it is ordered here: who stole a password shall not
+    make a lasting login of it. Once it has one it may show it: profile 3 is offered to it.
 Rule 4: nothing that a station sends makes this raise; what it may not have is refused.
 """
 
@@ -154,6 +155,8 @@ class Renewals:
             raise ValueError("it has no login") from None
         if profile not in (2, 3):
             raise ValueError(f"security profile {profile} does not prove who asks")
+        if profile == 2 and identity not in self._awaited:
+            raise ValueError("its first certificate was not ordered")
         wanted = payload.get("certificateType", STATION_CERTIFICATE)
         if wanted != STATION_CERTIFICATE:
             raise ValueError(f"there is no authority for a {wanted} here")

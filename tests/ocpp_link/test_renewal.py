@@ -171,6 +171,18 @@ def test_a_request_for_somebody_elses_certificate_is_refused_and_said(tmp_path: 
     assert 2 == world.access["CS-2"].profile
 
 
+def test_a_password_alone_makes_no_certificate_that_nobody_ordered(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        world.own("CS-3")
+        ours, theirs = await joined(world, "CS-3", "1.6"), await joined(world, "CS-2", "1.6", password=KEY)
+        assert ours.certificate is not None
+        assert theirs.certificate is not None
+        assert "Accepted" == await ours.certificate.ask(ours)
+        assert "Rejected" == await theirs.certificate.ask(theirs)
+
+    play(tmp_path, {"CS-3": StationAccess(profile=3), "CS-2": StationAccess(profile=2, passwords=PASSWORD)}, scene)
+
+
 @pytest.mark.parametrize("profile", [0, 1])
 def test_who_has_not_proved_over_tls_who_it_is_gets_no_certificate(profile: Any) -> None:
     access = AccessList({"CS": StationAccess(profile=profile, passwords=PASSWORD)})
