@@ -27,11 +27,11 @@ SEGMENTS = 4
 """Parts that each tier's shortfall is cut into, the part that hurts most dearest."""
 
 FAIR_RATIO = 0.03
-"""What a kWh undelivered costs more where a session is served worst, in parts of its weight: it decides who goes short,
-not how much."""
+"""What a kWh undelivered costs more where a session is served worst, in parts of the lowest weight: it decides who goes
+short, not how much, nor what goes short of a lower tier."""
 
 SHORT_TIE_RATIO = 1e-3
-"""Largest difference between the weights of two sessions that are alike, in parts of the weight."""
+"""Largest difference between the weights of two sessions that are alike, in parts of the lowest weight."""
 
 MOVED_KWH = 4.0
 """To make room for 1 kWh of a 1-phase session, up to three of a 3-phase one may have to move to dearer hours."""
@@ -161,12 +161,13 @@ def shortfall(problem: AllocationProblem, weight: Weights, *, policy: Policy) ->
     )
     level = service_level(problem, policy, middle_wh)[evse, tier * SEGMENTS + segment]
     tie = SHORT_TIE_RATIO * session_ties(problem)[evse]
-    factor = 1.0 + FAIR_RATIO * (1.0 - level) + tie
+    # In parts of the lowest weight, not of its own: who of a tier goes short is worth nothing of what lies below it.
+    preference = weight.shortfall_per_kwh.min(initial=np.inf) * (FAIR_RATIO * (1.0 - level) + tie)
     return Shortfall(
         evse=evse,
         place=tier * SEGMENTS + segment,
         width_kwh=width_wh / 1000.0,
-        price_per_kwh=weight.shortfall_per_kwh[evse, tier] * factor,
+        price_per_kwh=weight.shortfall_per_kwh[evse, tier] + preference,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.sparse import csc_matrix, vstack
@@ -65,6 +65,7 @@ def test_raising_a_limit_or_a_maximum_never_worsens_the_objective(seed: int) -> 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
+@example(80)  # where sharing a shortage fairly was once worth more than all that lies beyond what was asked for
 def test_the_weighted_program_equals_the_lexicographic_one(seed: int) -> None:
     """Shortfall by tier and class, solved one after the other, is what the weights give in one solve."""
     rng = np.random.default_rng(seed)
