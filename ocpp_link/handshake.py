@@ -231,9 +231,6 @@ class Greeter:
         """Discard: the connection is ending."""
         self._porter.clock.frame_done()
 
-    def pong_received(self) -> None:
-        """Nothing."""
-
     def closing(self) -> None:
         """Nothing."""
 
@@ -277,9 +274,6 @@ class Dialer:
 
     def text_received(self, text: bytes) -> None:
         """Discard: a server that shares no version has nothing to say."""
-
-    def pong_received(self) -> None:
-        """Nothing."""
 
     def closing(self) -> None:
         """Nothing."""

@@ -195,9 +195,6 @@ class Link:
     def handshake_received(self, message: object) -> None:
         """Nothing: the handshake is over when a link begins."""
 
-    def pong_received(self) -> None:
-        """Nothing: only the arrival of bytes counts as life."""
-
     def text_received(self, text: bytes) -> None:
         """Feed the machine and act on what it found."""
         if self._ended:

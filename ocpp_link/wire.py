@@ -55,9 +55,6 @@ class Owner(Protocol):
     def text_received(self, text: bytes) -> None:
         """Take one whole text message."""
 
-    def pong_received(self) -> None:
-        """Take note that the peer is alive."""
-
     def closing(self) -> None:
         """Take note that the connection has begun to end; no text can be sent any more."""
 
@@ -343,12 +340,10 @@ class WebSocket(asyncio.Protocol):
                 text = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
                 self._parts.clear()
                 self.owner.text_received(text)
-            case Opcode.PONG:
-                self.owner.pong_received()
             case Opcode.CLOSE:
                 self._note_ending()
             case _:
-                return  # a ping: the core has answered it
+                return  # a ping, which the core has answered, or a pong
 
     def _note_ending(self) -> None:
         if not self._ending:

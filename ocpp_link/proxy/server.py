@@ -192,9 +192,6 @@ class _Doorman:
         """Discard: nobody may speak before the handshake is over."""
         self._clock.frame_done()
 
-    def pong_received(self) -> None:
-        """Nothing."""
-
     def closing(self) -> None:
         """Nothing."""
 
@@ -355,9 +352,6 @@ class _Dialler:
     def text_received(self, text: bytes) -> None:
         """Keep: the relay takes it."""
         self.early.append(text)
-
-    def pong_received(self) -> None:
-        """Nothing."""
 
     def closing(self) -> None:
         """Nothing."""

@@ -68,9 +68,6 @@ class Side:
             self._take(text)
         self._relay.clock.frame_done()
 
-    def pong_received(self) -> None:
-        """Nothing."""
-
     def closing(self) -> None:
         """Let the relay know."""
         self._relay.side_closing(self)

@@ -25,9 +25,6 @@ class Recorder:
     def text_received(self, text: bytes) -> None:
         self.told.append(bytes(text))
 
-    def pong_received(self) -> None:
-        self.told.append("pong")
-
     def closing(self) -> None:
         self.told.append("closing")
 
