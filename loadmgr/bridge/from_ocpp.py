@@ -33,6 +33,7 @@ from loadmgr.control.observation import (
 from loadmgr.model.ids import StationId, TransactionId
 from loadmgr.model.profile import ChargingSchedule, OcppVersion, RateUnit, SchedulePeriod
 from ocpp_link.capabilities import read_answer
+from ocpp_link.errors import CallExpired, CallTimeout, ConnectionLost, OcppError
 from ocpp_link.numbers import as_number
 from ocpp_link.timestamps import as_time
 
@@ -149,6 +150,13 @@ def is_too_often(payload: Payload) -> bool:
 def failure(command: Command, outcome: Outcome, reason: str, *, at: datetime) -> CommandAnswered:
     """Return how a command ended that got no proper answer."""
     return _ended(command, outcome, reason, at)
+
+
+def outcome_of(error: OcppError) -> Outcome:
+    """Return how a command ended whose call failed."""
+    if isinstance(error, CallTimeout):
+        return Outcome.TIMED_OUT
+    return Outcome.LOST if isinstance(error, ConnectionLost | CallExpired) else Outcome.FAILED
 
 
 def _ended(command: Command, outcome: Outcome, reason: str, at: datetime) -> CommandAnswered:

@@ -21,7 +21,7 @@ from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion
 from loadmgr.sim.clock import PartyClock, Timer
 from ocpp_link.answers import TransactionIds, csms_answer
-from ocpp_link.errors import CallExpired, CallTimeout, ConnectionLost, OcppError
+from ocpp_link.errors import OcppError
 from ocpp_link.events import Event
 from ocpp_link.station import Station
 
@@ -151,12 +151,8 @@ class ControlLoop:
         self.messages.update(("out", "profiles") if action == "SetChargingProfile" else ("out",))
         try:
             answer = await station.call(action, payload, timeout_s=self._call_timeout_s)
-        except CallTimeout as error:
-            self._fail(command, Outcome.TIMED_OUT, str(error))
-        except (ConnectionLost, CallExpired) as error:
-            self._fail(command, Outcome.LOST, str(error))
         except OcppError as error:
-            self._fail(command, Outcome.FAILED, str(error))
+            self._fail(command, from_ocpp.outcome_of(error), str(error))
         else:
             self.messages.update(("in",))
             for fact in from_ocpp.answer(command, answer, version=version, at=self._party.now()):

@@ -36,7 +36,7 @@ from loadmgr.model.profile import (
 from loadmgr.model.units import floor_to_step
 from ocpp_link.answers import TransactionIds, csms_answer
 from ocpp_link.clock import Clock
-from ocpp_link.errors import CallTimeout, ConnectionLost, OcppError
+from ocpp_link.errors import OcppError
 from ocpp_link.events import Event
 from ocpp_link.station import Station
 from ocpp_link.timestamps import as_time
@@ -175,12 +175,8 @@ class Bench:
         action, payload = to_ocpp.request(command, version=version)
         try:
             answer = await link.call(action, payload)
-        except CallTimeout as error:
-            return (from_ocpp.failure(command, Outcome.TIMED_OUT, str(error), at=now()),)
-        except ConnectionLost as error:
-            return (from_ocpp.failure(command, Outcome.LOST, str(error), at=now()),)
         except OcppError as error:
-            return (from_ocpp.failure(command, Outcome.FAILED, str(error), at=now()),)
+            return (from_ocpp.failure(command, from_ocpp.outcome_of(error), str(error), at=now()),)
         return from_ocpp.answer(command, answer, version=version, at=now())
 
     async def read_capabilities(self, station: StationId) -> StationCapabilities | None:

@@ -11,7 +11,7 @@ from loadmgr.csms.site_door import StationWay
 from loadmgr.model.profile import OcppVersion
 from ocpp_link.capabilities import Call
 from ocpp_link.clock import Clock
-from ocpp_link.errors import CallExpired, CallTimeout, ConnectionLost, OcppError
+from ocpp_link.errors import OcppError
 from ocpp_link.outbox import Priority
 
 PRIORITY = {Urgency.SAFETY: Priority.SAFETY, Urgency.ORDINARY: Priority.NORMAL, Urgency.BACKGROUND: Priority.BULK}
@@ -40,18 +40,12 @@ class Answered:
 
 async def ask(known: Acquaintance, command: Command, *, version: OcppVersion, call: Call, clock: Clock) -> Answered:
     """Send a command to a station and return what came of it; never raises on what the station or the link does."""
-
-    def failed(outcome: Outcome, error: OcppError) -> tuple[Observation, ...]:
-        return (from_ocpp.failure(command, outcome, str(error), at=clock.now()),)
-
     try:
         answer = await known.ask(command, version=version, call=call)
-    except CallTimeout as error:
-        return Answered(failed(Outcome.TIMED_OUT, error))
-    except (ConnectionLost, CallExpired) as error:
-        return Answered(failed(Outcome.LOST, error))
     except OcppError as error:
-        return Answered(failed(Outcome.FAILED, error), heard=True)
+        outcome = from_ocpp.outcome_of(error)
+        failure = from_ocpp.failure(command, outcome, str(error), at=clock.now())
+        return Answered((failure,), heard=outcome is Outcome.FAILED)
     facts = from_ocpp.answer(command, answer, version=version, at=clock.now())
     return Answered(tuple(facts), heard=True, good=True)
 

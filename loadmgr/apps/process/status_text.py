@@ -193,7 +193,7 @@ def _amps(each: list[float | None]) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " + ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _day(when: str, zone: ZoneInfo) -> str:

@@ -4,11 +4,10 @@ import asyncio
 from datetime import datetime
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
-from loadmgr.apps.service.answers import Answer
+from loadmgr.apps.service.answers import Answer, json_answer
 from loadmgr.apps.service.audit import AuditEntry
 from loadmgr.apps.service.bodies import read_model
 from loadmgr.apps.service.facts import in_bounds
@@ -89,7 +88,7 @@ def admin_routes(service: Service) -> APIRouter:
             expires=expires,
         )
         await service.audit.note(request, "token issued", status=201, detail=f"{asked.name}: {asked.role}")
-        return Response(orjson.dumps({"token": token}), 201, media_type="application/json")
+        return json_answer({"token": token}, status=201)
 
     @router.get("/tokens", responses={200: {"model": list[TokenListed]}, **documented(401, 403, 429)})
     async def listed(request: Request) -> list[TokenListed]:

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 
-import orjson
 from fastapi import APIRouter, Request, Response
 
-from loadmgr.apps.service.answers import HealthAnswer
+from loadmgr.apps.service.answers import HealthAnswer, json_answer
 from loadmgr.apps.service.problems import documented
 from loadmgr.apps.service.service import Service
 from loadmgr.apps.service.site_metrics import hosted_lines, site_lines
@@ -94,4 +93,4 @@ def metric_lines(service: Service) -> Iterator[str]:
 def _health(found: dict[str, str]) -> Response:
     good = all(text.startswith("ok") for text in found.values())
     body = {"status": "ok" if good else "failed", "checks": found}
-    return Response(orjson.dumps(body), 200 if good else 503, media_type="application/json")
+    return json_answer(body, status=200 if good else 503)

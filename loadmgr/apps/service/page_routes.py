@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from importlib.resources import files
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
+from loadmgr.apps.service.answers import json_answer
 from loadmgr.apps.service.hosted import MOST_STREAMS
 from loadmgr.apps.service.problems import Refused
 from loadmgr.apps.service.service import Service
@@ -46,7 +46,7 @@ def page_routes(service: Service) -> APIRouter:
     @router.get("/v1/sites/{site}/page")
     async def past(request: Request, site: str) -> Response:
         hosted = await site_of(service, request, site, Role.READ)
-        return Response(orjson.dumps({"history": hosted.page.feed.history()}), media_type="application/json")
+        return json_answer({"history": hosted.page.feed.history()})
 
     @router.get("/v1/sites/{site}/page/events")
     async def events(request: Request, site: str) -> Response:

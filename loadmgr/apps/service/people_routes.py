@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from loadmgr.apps.process.local_control import explained, order_from
 from loadmgr.apps.process.status import site_status
+from loadmgr.apps.service.answers import json_answer
 from loadmgr.apps.service.bodies import read_model
 from loadmgr.apps.service.facts import facts_of, in_bounds
 from loadmgr.apps.service.hosted import MOST_STREAMS, HostedSite
@@ -70,13 +71,13 @@ def _add_views(router: APIRouter, service: Service) -> None:
     async def status(request: Request, site: str) -> Response:
         """Return everything that is known of a site: EVSEs with their reasons, circuits, stations, limits, alarms."""
         hosted = await site_of(service, request, site, Role.READ)
-        return Response(orjson.dumps(site_status(hosted.process)), media_type="application/json")
+        return json_answer(site_status(hosted.process))
 
     @router.get("/sites/{site}/plan", responses={200: ANY_JSON, **documented(*READS)}, response_model=None)
     async def plan(request: Request, site: str) -> Response:
         """Return the plan in force: currents of EVSEs, loads of circuits and the price, step by step."""
         hosted = await site_of(service, request, site, Role.READ)
-        return Response(orjson.dumps(plan_json(hosted.process), option=orjson.OPT_UTC_Z), media_type="application/json")
+        return json_answer(plan_json(hosted.process))
 
     @router.get("/sites/{site}/evses/{evse}", responses={200: ANY_JSON, **documented(*READS)}, response_model=None)
     async def why(request: Request, site: str, evse: str) -> Response:
@@ -87,7 +88,7 @@ def _add_views(router: APIRouter, service: Service) -> None:
             found = explained(hosted.process, evse)
         except InputError as error:
             raise Refused(503, "nothing-decided", str(error), headers={"Retry-After": "1"}) from None
-        return Response(orjson.dumps(found), media_type="application/json")
+        return json_answer(found)
 
     @router.get(
         "/sites/{site}/events",

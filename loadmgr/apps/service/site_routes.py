@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 
+from loadmgr.apps.service.answers import json_answer
 from loadmgr.apps.service.bodies import read_model
 from loadmgr.apps.service.facts import Facts, facts_of
 from loadmgr.apps.service.hosted import HostedSite
@@ -92,7 +92,7 @@ async def site_of(service: Service, request: Request, name: str, role: Role) -> 
 
 
 def _taken(count: int, *, dry_run: bool) -> Response:
-    return Response(orjson.dumps({"taken": count, "dry_run": dry_run}), media_type="application/json")
+    return json_answer({"taken": count, "dry_run": dry_run})
 
 
 Endpoint = Callable[..., Awaitable[Response]]
@@ -265,7 +265,7 @@ def _add_commands(router: APIRouter, service: Service) -> None:
         orders = outbox.orders(after=after)
         outbox.handed_over(orders)
         body = outgoing_json(service, hosted, found, orders, after=after)
-        return Response(orjson.dumps(body), media_type="application/json")
+        return json_answer(body)
 
     @router.post(
         "/sites/{site}/answers",
@@ -278,7 +278,7 @@ def _add_commands(router: APIRouter, service: Service) -> None:
         hosted = await site_of(service, request, site, Role.OPERATE)
         asked = await read_model(request, RepliesRequest)
         body = take_replies(_outbox(hosted), asked.answers)
-        return Response(orjson.dumps(body), media_type="application/json")
+        return json_answer(body)
 
 
 def outgoing_json(

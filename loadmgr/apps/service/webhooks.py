@@ -4,13 +4,12 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from loadmgr.apps.service.answers import Answer
+from loadmgr.apps.service.answers import Answer, json_answer
 from loadmgr.apps.service.bodies import read_model
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.openapi import json_body
@@ -131,7 +130,7 @@ def webhook_routes(service: Service) -> APIRouter:
             (site, asked.url, secret),
         )
         await service.audit.note(request, "webhook set", status=200, site=site, detail=parts.hostname)
-        return _json({"url": asked.url, "secret": secret})
+        return json_answer({"url": asked.url, "secret": secret})
 
     @router.get(path, responses={200: {"model": WebhookListed}, **documented(*READS)}, response_model=None)
     async def get(request: Request, site: str) -> Response:
@@ -140,7 +139,7 @@ def webhook_routes(service: Service) -> APIRouter:
         found = await webhook_of(service, site)
         if found is None:
             raise Refused(404, "no-webhook", "this site has no webhook")
-        return _json({"url": found.url})
+        return json_answer({"url": found.url})
 
     @router.delete(
         path, status_code=204, responses={204: {"description": "Gone."}, **documented(*READS)}, response_model=None
@@ -153,7 +152,3 @@ def webhook_routes(service: Service) -> APIRouter:
         return Response(status_code=204)
 
     return router
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")
