@@ -201,12 +201,8 @@ class SiteProcess:
     def attach(self, link: StationLink, *, stood: bool = False) -> None:
         """Take note of a way to a station of the site; ``stood`` where it was there all the while."""
         self._links[link.id] = link
-        self.observe(
-            StationConnected(
-                at=self._clock.now(), station=StationId(link.id), version=OcppVersion(link.version), stood=stood
-            ),
-            source=link.id,
-        )
+        now, version = self._clock.now(), OcppVersion(link.version)
+        self.observe(StationConnected(at=now, station=StationId(link.id), version=version, stood=stood), source=link.id)
         self._known.connected(link.id)
 
     async def on_call(self, station: Station, action: str, payload: dict[str, Any]) -> dict[str, Any]:
