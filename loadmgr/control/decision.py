@@ -112,6 +112,18 @@ class EvseView:
     known: VehicleKnown | None = None
     override: OverrideSet | None = None
 
+    @property
+    def net_a(self) -> float | None:
+        """Current of the busiest phase as measured [A], below 0 where the vehicle feeds back."""
+        if self.measured_a is None:
+            return None
+        return max((drawn - back for drawn, back in zip(self.measured_a, self.export_a, strict=True)), key=abs)
+
+    @property
+    def target_a(self) -> float | None:
+        """What it is to draw at most now [A per phase], below 0 where it is to feed back."""
+        return -self.discharge_a if self.discharge_a > 0.0 else self.setpoint_a
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitView:

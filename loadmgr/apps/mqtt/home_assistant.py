@@ -3,6 +3,7 @@
 Sources: Home Assistant's MQTT discovery (https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery).
 """
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -144,7 +145,7 @@ def site_state(site: Site, view: SiteView) -> dict[str, Any]:
     standing = [a for a in view.alarms if a.cleared is None and a.severity >= Severity.WARNING]
     return {
         "power_w": round(sum(root.measured_a or (0.0, 0.0, 0.0)) * site.voltage_v),
-        "charging": sum(max(e.measured_a or (0.0,)) > 0.5 for e in view.evses),
+        "charging": sum((e.net_a or 0.0) > 0.5 for e in view.evses),
         "text": (standing[0].cause if standing else "every limit is kept")[:255],
         "problem": "ON" if standing else "OFF",
         "ordered_limit_a": next((each[0] for each in limits_a), rated_a(site)),
@@ -152,13 +153,13 @@ def site_state(site: Site, view: SiteView) -> dict[str, Any]:
     }
 
 
-def evse_state(evse: EvseView, *, max_a: float) -> dict[str, Any]:
-    """Return the state of one EVSE."""
+def evse_state(evse: EvseView, *, max_a: float, voltage_v: float) -> dict[str, Any]:
+    """Return the state of one EVSE; current and power are below 0 where its vehicle feeds back."""
     order = evse.override
     ordered_a = None if order is None else order.limit_a
     return {
-        "power_w": round(evse.power_w or 0.0),
-        "current_a": round(max(evse.measured_a or (0.0,)), 1),
+        "power_w": round((evse.power_w or 0.0) - voltage_v * math.fsum(evse.export_a)),
+        "current_a": round(evse.net_a or 0.0, 1),
         "limit_a": round(evse.held_a, 1),
         "energy_wh": 0 if evse.session is None else round(evse.session.delivered_wh),
         "reason": evse.reason[:255],

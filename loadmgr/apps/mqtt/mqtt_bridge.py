@@ -169,7 +169,7 @@ class MqttBridge:
                 for battery in view.batteries:
                     await self._tell(client, f"battery/{battery.battery}", battery_state(battery))
                 for evse in view.evses:
-                    state = evse_state(evse, max_a=site.evse_by_id[evse.evse].max_a)
+                    state = evse_state(evse, max_a=site.evse_by_id[evse.evse].max_a, voltage_v=site.voltage_v)
                     await self._tell(client, f"evse/{evse.evse}", state)
             await asyncio.sleep(TELL_S)
 

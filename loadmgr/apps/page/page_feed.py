@@ -115,7 +115,7 @@ class PageFeed:
             slot.circuits[circuit.circuit] = [round(a, 1) for a in circuit.measured_a or (0.0, 0.0, 0.0)]
         for evse in view.evses:
             if evse.session is not None:
-                slot.evses[evse.evse] = (round(_net_a(evse) or 0.0, 1), evse.reason)
+                slot.evses[evse.evse] = (round(evse.net_a or 0.0, 1), evse.reason)
         for battery in view.batteries:
             if battery.power_w is not None:
                 slot.batteries[battery.battery] = round(battery.power_w)
@@ -240,9 +240,9 @@ def _evse(evse: EvseView, circuit: CircuitId, plan_a: list[float]) -> Row:
         "standing": evse.standing.value,
         "state": None if evse.state is None else evse.state.value,
         "session": None if evse.session is None else _session(evse.session),
-        "setpoint_a": -evse.discharge_a if evse.discharge_a > 0.0 else evse.setpoint_a,
+        "setpoint_a": evse.target_a,
         "held_a": evse.held_a,
-        "measured_a": _net_a(evse),
+        "measured_a": evse.net_a,
         "power_w": evse.power_w,
         "state_of_charge_ratio": evse.state_of_charge_ratio,
         "phases": evse.phases,
@@ -250,14 +250,6 @@ def _evse(evse: EvseView, circuit: CircuitId, plan_a: list[float]) -> Row:
         "override": plain(evse.override),
         "plan_a": plan_a,
     }
-
-
-def _net_a(evse: EvseView) -> float | None:
-    """Return the current of the busiest phase [A], below 0 where the vehicle feeds back; ``None`` without a reading."""
-    if evse.measured_a is None:
-        return None
-    net_a = [drawn - back for drawn, back in zip(evse.measured_a, evse.export_a, strict=True)]
-    return max(net_a, key=abs)
 
 
 def _battery(battery: BatteryView) -> Row:

@@ -131,7 +131,7 @@ class LiveTable:
         return (
             name,
             _vehicle(evse, evse.session),
-            _amps(evse, evse.measured_a if self._true_draws is None else self._true_draws(evse.evse)),
+            _amps(evse, evse.net_a if self._true_draws is None else max(self._true_draws(evse.evse))),
             _energy(evse.session),
             self._leaves(evse.session),
             Text(evse.reason),
@@ -194,10 +194,10 @@ def _vehicle(evse: EvseView, session: SessionView) -> Text:
     return Text.assemble((session.id_token or "?")[:_TOKEN], (phases, "dim"))
 
 
-def _amps(evse: EvseView, current_a: PhaseAmps | None) -> Text:
-    draws = max(current_a) if current_a else 0.0
-    limit = "-" if evse.setpoint_a is None else f"{evse.setpoint_a:g}"
-    style = "green" if draws > 0.5 else "dim"
+def _amps(evse: EvseView, current_a: float | None) -> Text:
+    draws = current_a or 0.0
+    limit = "-" if evse.target_a is None else f"{evse.target_a:g}"
+    style = "green" if draws > 0.5 else "cyan" if draws < -0.5 else "dim"
     return Text.assemble((f"{draws:.1f}", style), f" / {limit} A")
 
 

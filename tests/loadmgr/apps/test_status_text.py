@@ -1,4 +1,4 @@
-"""The status on a terminal: what feeds back, and what batteries are told."""
+"""A site on a terminal and in Home Assistant: what feeds back, and what batteries are told."""
 
 import io
 import json
@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
+from loadmgr.apps.mqtt.home_assistant import evse_state
+from loadmgr.apps.process.live import LiveTable, Pulse
 from loadmgr.apps.process.local_control import explained
 from loadmgr.apps.process.status import view_status
 from loadmgr.apps.process.status_text import show_explanation, show_status
@@ -60,3 +62,19 @@ def test_the_explanation_of_an_evse_has_its_plan_below_zero_where_it_feeds_back(
     with console.capture() as captured:
         show_explanation(json.loads(json.dumps(explained(process, "E1"))), console)
     assert re.search(r"plan: \d\d:\d\d -12 A, \d\d:\d\d", captured.get())
+
+
+def test_the_live_table_shows_what_a_vehicle_feeds_back_and_is_to_below_zero() -> None:
+    world = test_discharge.a_world().run(900)
+    table = LiveTable(site=world.site, rows=10)
+    pulse = Pulse(now=world.now, speed=None, stations=2, messages_in=0, messages_out=0, profiles_sent=0, solve_ms=None)
+    console = Console(file=io.StringIO(), width=140)
+    with console.capture() as captured:
+        console.print(table.draw(world.controller.view(), pulse))
+    assert "-12.0 / -12 A" in captured.get()
+
+
+def test_home_assistant_is_told_current_and_power_below_zero_of_a_vehicle_that_feeds_back() -> None:
+    view = test_discharge.a_world().run(900).controller.view().evses[0]
+    state = evse_state(view, max_a=16.0, voltage_v=230.0)
+    assert (-12.0, -8280) == (state["current_a"], state["power_w"])
