@@ -5,7 +5,8 @@ Rules
 1. A replay begins at the first snapshot, or at the first entry of a journal that begins with a new controller.
 2. Commands have to be the same, to the last bit; they are what stations were told. Their reasons are part of them.
 3. After a difference the state is not the recorded one any more: the replay goes on at the next snapshot. So it does
-   after ``Lost``, and each such hole is counted.
+   after ``Lost``, and each such hole is counted. Journals of earlier versions tell of a hole behind what was noted
+   first after it: a difference there is the hole's.
 """
 
 from dataclasses import dataclass, field
@@ -124,8 +125,7 @@ class _Player:
         if isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Lost):
-            self.result.holes += 1
-            self._astray = True
+            self._lose(number, event)
         elif isinstance(event, Recorded):
             self._decide(event)
         elif self._controller is not None and not self._astray:
@@ -138,6 +138,17 @@ class _Player:
         if self._astray and start.how is not Start.NEW:
             return
         self._controller, self._astray = begun(start, self._controller), False
+
+    def _lose(self, number: int, lost: Lost) -> None:
+        result = self.result
+        result.holes += 1
+        self._astray = True
+        last = result.differences[-1] if result.differences else None
+        if last is not None and last.number == number - 1 and lost.since < last.at:
+            result.differences.pop()
+            result.decisions -= 1
+            result.commands -= len(last.again)
+            result.skipped += 1
 
     def _decide(self, recorded: Recorded) -> None:
         result = self.result
