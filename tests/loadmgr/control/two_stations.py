@@ -101,14 +101,8 @@ class Two:
 
 def site_of_two(*, fallback_a: float) -> Site:
     """Return the site: nothing but two EVSEs and a fuse."""
-    return small_site(
-        evses=2,
-        limit_a=LIMIT_A,
-        fallback_a=fallback_a,
-        building_worst_a=0.0,
-        lease_s=LEASE_S,
-        clock_skew_s=float(SKEW_S),
-    )
+    site = small_site(evses=2, limit_a=LIMIT_A, fallback_a=fallback_a, lease_s=LEASE_S, clock_skew_s=float(SKEW_S))
+    return dataclasses.replace(site, circuits=(dataclasses.replace(site.root, side_loads=()),), meters=())
 
 
 def settled_pair(*, fallback_a: float = 6.0, skew_s: tuple[int, int] = (SKEW_S, -SKEW_S), proven: bool = False) -> Two:
