@@ -53,13 +53,18 @@ class Begun:
 
 
 def begin(
-    work: Coroutine[Any, Any, Any], *, task: asyncio.Task[None], context: Context, interrupted: Callable[[], bool]
+    work: Coroutine[Any, Any, Any],
+    *,
+    task: asyncio.Task[None],
+    loop: asyncio.AbstractEventLoop,
+    context: Context,
+    interrupted: Callable[[], bool],
 ) -> Any:
     """Take the first step of a coroutine; return its result, or a `Begun` if it has to wait.
 
-    The caller must not be a task itself, and ``task`` must be resting.
+    The caller must not be a task itself, and ``task`` must be resting. ``loop`` is the running one: to ask for it costs
+    a call of the system on Python 3.11.
     """
-    loop = asyncio.get_running_loop()
     _enter_task(loop, task)
     try:
         return Begun(work, context.run(work.send, None), interrupted)

@@ -17,6 +17,7 @@ class Inbox:
     def __init__(self) -> None:
         self._waiting: deque[Work] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the worker's
         self._context = copy_context()
         self._interrupted = False
         self._rest: asyncio.Future[None] | None = None
@@ -32,7 +33,8 @@ class Inbox:
         self._waiting.append(work)
         self.idle = False
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), context=self._context)
+            self._loop = asyncio.get_running_loop()
+            self._worker = self._loop.create_task(self._work(), context=self._context)
         elif self._rest is not None:
             if not self._rest.done():  # else the task was cancelled with the loop, and nobody works any more
                 self._rest.set_result(None)
@@ -43,9 +45,10 @@ class Inbox:
 
         What is returned to be awaited must be pushed at once, before anything else.
         """
-        if self._worker is None or self._rest is None or asyncio.current_task() is not None:
+        worker, loop = self._worker, self._loop
+        if worker is None or loop is None or self._rest is None or asyncio.current_task(loop) is not None:
             return work
-        return begin(work, task=self._worker, context=self._context, interrupted=self._take_interruption)
+        return begin(work, task=worker, loop=loop, context=self._context, interrupted=self._take_interruption)
 
     def close(self) -> None:
         """End with what is queued now."""
