@@ -23,7 +23,7 @@ BELOW_PT = 34.0
 """From the axes down to the legend: what tick labels and the axis label take."""
 POINTS_PER_ROW, POINTS_PER_DATE = 9.0, 36.0
 """Least distance of two labels on the axes of EVSEs and of time."""
-LONG_DAYS = 10
+LONG_DAYS = 4
 """A run that is longer than this is drawn with thinner lines."""
 
 
@@ -195,7 +195,7 @@ def plot_waterfall(simulation: Simulation, ax: "Axes | None" = None) -> "Axes":
             widths.append(gone_kwh)
             colours.append(colour)
     bars = ax.barh([*names, "delivered"], [*widths, level_kwh], left=[*starts, 0.0], color=[*colours, COLOURS[0]])
-    ax.bar_label(bars, labels=[f" {_number(width)}" for width in (*widths, level_kwh)], fontsize="small")
+    ax.bar_label(bars, labels=[f" {width:,.1f}" for width in (*widths, level_kwh)], fontsize="small")
     ax.invert_yaxis()
     ax.set_xlabel("energy [kWh]")
     _title(ax, f"From asked to delivered: {simulation.strategy.replace('_', ' ')}")
