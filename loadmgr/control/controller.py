@@ -38,7 +38,7 @@ from loadmgr.control.planning.learning import with_learning
 from loadmgr.control.planning.phase_choice import choose_phases, switch_phases, with_pauses
 from loadmgr.control.planning.plan import Plan, empty_plan, plan_of, targets_a
 from loadmgr.control.planning.relief import relieved_a
-from loadmgr.control.planning.requests import is_unknown
+from loadmgr.control.planning.requests import is_unknown, overruled_a
 from loadmgr.control.planning.scarcity import note_pressed
 from loadmgr.control.planning.wishes import alarm_allocation, alarm_no_plan
 from loadmgr.control.safety.assumption import limit_now_a
@@ -353,6 +353,7 @@ class SiteController:
         return plan_of(allocation, self._state, batteries=problem.batteries, why=why, now=now)
 
     def _with_learning(self, targets: dict[EvseId, float], now: datetime) -> dict[EvseId, float]:
+        targets = targets | overruled_a(self._state, settings=self._settings, now=now)
         if not any(is_unknown(self._state.evses[e], now) for e in targets):
             return targets
         book = self._wanted_book(targets, now)

@@ -13,7 +13,7 @@ from loadmgr.control.outside.others import cap_of_others
 from loadmgr.control.outside.override import order_of, said
 from loadmgr.control.planning.plan import Plan
 from loadmgr.control.planning.requests import is_unknown, upper_bound_a
-from loadmgr.control.safety.assumption import phases_reckoned, standing_of
+from loadmgr.control.safety.assumption import is_raised, phases_reckoned, standing_of
 from loadmgr.control.safety.circuits import LoadBook
 from loadmgr.control.safety.starts import off_by_default
 from loadmgr.control.settings import ControlSettings
@@ -74,6 +74,8 @@ def _of_obeying(context: Context, record: EvseRecord) -> str:
 
 
 def _of_session(context: Context, record: EvseRecord, charging: Charging) -> str:
+    if is_raised(record):
+        return f"counts with {record.evse.max_a:g} A: a profile of others lets it draw more than its limit"
     target = context.targets_a.get(record.evse.id, 0.0)
     held = context.held_a[record.evse.id]
     if target > held + 0.05:

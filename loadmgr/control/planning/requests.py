@@ -22,11 +22,12 @@ from loadmgr.control.outside.override import BOOST_PRIORITY, order_of
 from loadmgr.control.planning.deadline import due_at, ready_by, spare_s, with_finish_wh
 from loadmgr.control.planning.discharge import net_wh, with_discharge
 from loadmgr.control.planning.wishes import alarm_impossible, alarm_late, without_wishes
-from loadmgr.control.safety.assumption import phases_reckoned, standing_of, vehicle_phases
+from loadmgr.control.safety.assumption import is_raised, phases_reckoned, standing_of, vehicle_phases
 from loadmgr.control.sending.form import pauses_at_zero
 from loadmgr.control.sending.profiles import minimum_a
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.state import Charging, EvseRecord, SiteState
+from loadmgr.model.ids import EvseId
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.units import SECONDS_PER_HOUR, floor_to_step
 
@@ -38,8 +39,23 @@ BEYOND_DEFAULT_WH = 60_000.0
 
 
 def controllable(state: SiteState, record: EvseRecord) -> Charging | None:
-    """Return the session of an EVSE that can be given a setpoint: it obeys, and a transaction runs."""
-    return record.charging if standing_of(state, record) is Standing.OBEYING else None
+    """Return the session of an EVSE that a setpoint holds: it obeys, a transaction runs, and nobody lets more flow."""
+    return record.charging if standing_of(state, record) is Standing.OBEYING and not is_raised(record) else None
+
+
+def overruled_a(state: SiteState, *, settings: ControlSettings, now: datetime) -> dict[EvseId, float]:
+    """Return the setpoints of EVSEs that others let draw more than a limit of ours [A per phase].
+
+    It is all that they may have: they count with the installed maximum anyway, so less would help nobody.
+    """
+    out = {}
+    for record in state.evses.values():
+        if record.charging is None or not is_raised(record) or standing_of(state, record) is not Standing.OBEYING:
+            continue
+        most_a = upper_bound_a(state, record, record.charging, settings=settings, now=now)
+        told_a = floor_to_step(most_a, step=record.evse.step_a)
+        out[record.evse.id] = told_a if told_a >= minimum_a(state, record) else 0.0
+    return out
 
 
 def sound_request(

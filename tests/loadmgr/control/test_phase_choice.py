@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from loadmgr.allocation import AllocationOptions, Policy
 from loadmgr.control.command import Command, SetProfile
 from loadmgr.control.observation import LimitChanged, Outcome, SessionDeclared
 from loadmgr.control.settings import ControlSettings
@@ -20,11 +21,18 @@ FULL = (10.0, 5.0, 5.0)
 
 
 def a_world(
-    *, version: OcppVersion = OcppVersion.V16, switches: bool = True, fallback_a: float = 0.0, evses: int = 1
+    *,
+    version: OcppVersion = OcppVersion.V16,
+    switches: bool = True,
+    fallback_a: float = 0.0,
+    evses: int = 1,
+    policy: Policy = "least_missing",
 ) -> World:
     site = small_site(evses=evses, limit_a=40.0, building_worst_a=BUILDING_A, fallback_a=fallback_a)
     site = replace(site, evses=tuple(replace(e, switches_phases=switches) for e in site.evses))
-    world = World(site, versions=(version,), settings=ControlSettings(min_on_s=0, min_off_s=0))
+    options = AllocationOptions(policy=policy, milp_evses=0)
+    settings = ControlSettings(min_on_s=0, min_off_s=0, allocation=options)
+    world = World(site, versions=(version,), settings=settings)
     world.building_a = (1.0, 1.0, 1.0)
     world.connect()
     return world.run(30)
@@ -119,8 +127,8 @@ def test_nobody_is_switched_without_need_and_permission(said: dict[str, object])
 
 
 def test_two_vehicles_share_what_one_phase_each_leaves() -> None:
-    """Both get something where three phases have room for one alone, and nothing is ever too much."""
-    world = a_world(evses=2)
+    """With equal shares both get something where three phases have room for one alone, and nothing is too much."""
+    world = a_world(evses=2, policy="equal_share")
     plug(world, "E1")
     plug(world, "E2")
     world.run(240)
