@@ -14,7 +14,7 @@ from typing import assert_never
 from loadmgr.control.alarm import Severity
 from loadmgr.control.feedback.clock_estimate import ClockEstimate
 from loadmgr.control.feedback.declared import declare, from_vehicle
-from loadmgr.control.feedback.late import begin_late, end_late, read_late
+from loadmgr.control.feedback.late import begin_late, end_late, evse_of_transaction, read_late
 from loadmgr.control.feedback.readings import fold_evse_reading, fold_measured
 from loadmgr.control.feedback.reported import fold_handed_over
 from loadmgr.control.feedback.sessions import end_session, max_power_w, start_session
@@ -164,11 +164,10 @@ def _record_of(state: SiteState, station: StationRecord, number: int | None, at:
 
 def _record_read(state: SiteState, station: StationRecord, seen: EvseReading) -> EvseRecord | None:
     """Return the record that a reading is about: where it names no EVSE, that of the transaction it names."""
+    named = None
     if not seen.number and seen.transaction is not None:
-        for evse in state.site.evses_of(station.station.id):
-            if _has_transaction(state.evses[evse.id], seen.transaction):
-                return state.evses[evse.id]
-    return _record_of(state, station, seen.number, seen.at)
+        named = evse_of_transaction(state, station, seen.transaction)
+    return _record_of(state, station, seen.number, seen.at) if named is None else named
 
 
 def _fold_reading(state: SiteState, seen: EvseReading, settings: ControlSettings) -> None:
@@ -286,7 +285,7 @@ def _fold_start(state: SiteState, seen: TransactionStarted) -> None:
     station = known_station(state, seen.station, seen.at)
     if station is None:
         return
-    if any(_has_transaction(state.evses[e.id], seen.transaction) for e in state.site.evses_of(seen.station)):
+    if evse_of_transaction(state, station, seen.transaction) is not None:
         number = None if seen.number is None else state.evse_of.get((seen.station, seen.number))
         record = None if number is None else state.evses[number]
     else:
@@ -304,14 +303,7 @@ def _fold_end(state: SiteState, seen: TransactionEnded) -> None:
     if station is None:
         return
     if seen.transaction is not None:
-        record = next(
-            (
-                state.evses[e.id]
-                for e in state.site.evses_of(seen.station)
-                if _has_transaction(state.evses[e.id], seen.transaction)
-            ),
-            None,
-        )
+        record = evse_of_transaction(state, station, seen.transaction)
         if record is None:
             # Over before it was known here: remembered, so that a late start of it opens nothing.
             station.ended.append(seen.transaction)
@@ -323,10 +315,6 @@ def _fold_end(state: SiteState, seen: TransactionEnded) -> None:
         record = _record_of(state, station, seen.number, seen.at)
     if record is not None:
         end_session(state, record, station, at=seen.at, meter_wh=seen.meter_wh)
-
-
-def _has_transaction(record: EvseRecord, transaction: str) -> bool:
-    return record.charging is not None and record.charging.transaction == transaction
 
 
 def _fold_declaration(state: SiteState, seen: SessionDeclared) -> None:

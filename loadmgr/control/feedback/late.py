@@ -27,13 +27,19 @@ TOLD_AGAIN_WH = 0.5
 """A session is told again where at least this much came to light [Wh]."""
 
 
+def evse_of_transaction(state: SiteState, station: StationRecord, transaction: TransactionId) -> EvseRecord | None:
+    """Return the record of a station's EVSE at which a transaction runs; ``None`` where it runs at none."""
+    for evse in state.site.evses_of(station.station.id):
+        record = state.evses[evse.id]
+        if record.charging is not None and record.charging.transaction == transaction:
+            return record
+    return None
+
+
 def begin_late(state: SiteState, record: EvseRecord, station: StationRecord, seen: TransactionStarted) -> None:
     """Open the ledger of a transaction that began without a link, unless it is known."""
     name = seen.transaction
-    running = any(
-        (charging := state.evses[e.id].charging) is not None and charging.transaction == name
-        for e in state.site.evses_of(station.station.id)
-    )
+    running = evse_of_transaction(state, station, name) is not None
     if running or name in station.ended or name in station.late:
         return
     began = grows_since(record, seen)

@@ -43,6 +43,9 @@ CLEARS_TRIED = 2
 NOT_TAKEN = (Outcome.REJECTED, Outcome.TOO_OFTEN)
 """Answers that say for sure that nothing was changed."""
 
+REFUSED = (Outcome.REJECTED, Outcome.FAILED)
+"""Answers of a station that does not take what it was sent, and would not take it a second time."""
+
 LONGEST_WAIT_DOUBLINGS = 6
 """So often the wait before the next clear is doubled: from a minute to half an hour."""
 
@@ -175,7 +178,7 @@ def _fold_lease(state: SiteState, pending: Pending, seen: CommandAnswered, setti
             record.retry_at = None  # else its limit is sent again at a pace of its own
         state.alarms.clear("limit refused", subject, at=seen.at)
         return
-    if seen.outcome in (Outcome.REJECTED, Outcome.FAILED) and _without_extras(state, record, pending, at=seen.at):
+    if seen.outcome in REFUSED and _without_extras(state, record, pending, at=seen.at):
         return
     if seen.outcome is Outcome.TOO_OFTEN:
         record.retry_at = seen.at + timedelta(seconds=settings.resend_s)
@@ -183,7 +186,7 @@ def _fold_lease(state: SiteState, pending: Pending, seen: CommandAnswered, setti
         return
     record.refusals += 1
     record.retry_at = seen.at + timedelta(seconds=settings.resend_s * min(8, 2 ** (record.refusals - 1)))
-    told = seen.outcome in (Outcome.REJECTED, Outcome.FAILED)
+    told = seen.outcome in REFUSED
     charging, often = record.charging is not None, record.refusals >= REFUSALS_OF_A_FORM
     if charging and often and (told or seen.outcome is Outcome.TIMED_OUT):
         # Some refuse a kind of schedule, some answer it with an error, and some not at all (quirks 6 and 7).
@@ -194,7 +197,7 @@ def _fold_lease(state: SiteState, pending: Pending, seen: CommandAnswered, setti
             subject,
             at=seen.at,
             severity=Severity.WARNING,
-            cause=f"{subject} refused its limit{f': {seen.reason}' if seen.reason else ''}; what it holds counts on",
+            cause=f"{subject} refused its limit{_because(seen)}; what it holds counts on",
             advice="look whether the station's own load balancing or another backend governs it",
         )
     state.triggers.append(f"{subject}: limit {seen.outcome.value}")
@@ -209,7 +212,7 @@ def _fold_failsafe(state: SiteState, pending: Pending, seen: CommandAnswered, se
         record.holding.reinstall = False
         state.alarms.clear("no fail-safe", subject, at=seen.at)
         return
-    if seen.outcome not in (Outcome.REJECTED, Outcome.FAILED):
+    if seen.outcome not in REFUSED:
         station.retry_at = seen.at + timedelta(seconds=settings.resend_s)
     elif _is_refusal(state, pending):
         _next_failsafe_form(state, station, seen, settings)
@@ -218,9 +221,14 @@ def _fold_failsafe(state: SiteState, pending: Pending, seen: CommandAnswered, se
         subject,
         at=seen.at,
         severity=Severity.DANGER,
-        cause=f"the fail-safe of {subject} was {seen.outcome.value}{f': {seen.reason}' if seen.reason else ''}",
+        cause=f"the fail-safe of {subject} was {seen.outcome.value}{_because(seen)}",
         advice="until it is acknowledged the EVSE counts with its installed maximum; other forms are tried",
     )
+
+
+def _because(seen: CommandAnswered) -> str:
+    """Return what a station gave as its reason, to be put behind what it did."""
+    return f": {seen.reason}" if seen.reason else ""
 
 
 def _is_refusal(state: SiteState, pending: Pending) -> bool:
@@ -254,10 +262,10 @@ def _fold_escalation(state: SiteState, pending: Pending, seen: CommandAnswered) 
     if isinstance(command, SetAvailability):
         if command.operative:
             record.out_of_service = not accepted
-        elif seen.outcome in (Outcome.REJECTED, Outcome.FAILED):
+        elif seen.outcome in REFUSED:
             record.out_of_service = False
     elif isinstance(command, SetProfile) and record.escalation is not None and not accepted:
-        record.escalation = replace(record.escalation, refused=seen.outcome in (Outcome.REJECTED, Outcome.FAILED))
+        record.escalation = replace(record.escalation, refused=seen.outcome in REFUSED)
 
 
 def _fold_maximum(state: SiteState, pending: Pending, seen: CommandAnswered, settings: ControlSettings) -> None:
@@ -274,7 +282,7 @@ def _note_no_maximum(state: SiteState, pending: Pending, seen: CommandAnswered) 
         pending.station,
         at=seen.at,
         severity=Severity.NOTE,
-        cause=f"station {pending.station} takes no station maximum{f': {seen.reason}' if seen.reason else ''}",
+        cause=f"station {pending.station} takes no station maximum{_because(seen)}",
         advice="none is needed: its default profile is the fail-safe",
     )
 
@@ -283,7 +291,7 @@ def _not_read_back(state: SiteState, pending: Pending, seen: CommandAnswered) ->
     record = state.evses[_evse_of(pending)]
     if seen.outcome is Outcome.TIMED_OUT:
         record.holding.read_backs_lost += 1
-    if seen.outcome in (Outcome.REJECTED, Outcome.FAILED) or record.holding.read_backs_lost >= READ_BACKS_TRIED:
+    if seen.outcome in REFUSED or record.holding.read_backs_lost >= READ_BACKS_TRIED:
         record.holding.read_backs_lost = 0
         _inconclusive(state, record, seen, f"answered no read-back ({seen.outcome.value})")
 
