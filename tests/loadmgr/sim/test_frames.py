@@ -84,10 +84,10 @@ def test_promises_are_bars_of_what_was_asked_and_what_came(day: Simulation):
 
 def test_duration_curve_falls_and_ends_with_all_of_the_time(day: Simulation):
     ax = plot.plot_duration_curve([day])
-    line = ax.lines[0]
+    power_kw, share, _ = ax.patches[0].get_data()
 
-    assert list(line.get_ydata()) == sorted(line.get_ydata(), reverse=True)
-    assert line.get_xdata()[-1] == pytest.approx(100.0)
+    assert list(power_kw) == sorted(power_kw, reverse=True)
+    assert (share[0], share[-1]) == pytest.approx((0.0, 100.0))
 
 
 def test_price_and_comparison_plots_name_their_units(day: Simulation):

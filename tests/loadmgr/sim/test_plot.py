@@ -69,10 +69,3 @@ def test_what_is_drawn_over_time_goes_to_the_end_of_the_last_step(simulation: Si
     for draw in (plot_load, plot_price):
         drawn = draw(simulation).dataLim
         assert (drawn.x0, drawn.x1) == pytest.approx((start, end))
-
-
-def test_a_duration_curve_begins_at_the_highest_power_and_at_no_time(simulation: Simulation) -> None:
-    (curve,) = plot_duration_curve([simulation]).patches
-    values, edges, _ = curve.get_data()  # type: ignore[attr-defined]
-    assert (edges[0], edges[-1]) == pytest.approx((0.0, 100.0))
-    assert values[0] == pytest.approx(simulation.outcome.peak_w / 1000.0)
