@@ -218,6 +218,13 @@ def _assumptions(site: Site) -> list[str]:
             f"could exceed {listed}, for {site.timing.reaction_time_s:g} s under control and, with the controller "
             f"dead, until leases end after {site.failsafe.lease_s} s"
         )
+    highest_a = max((fallback_a(site, e) for e in site.evses), default=0.0)
+    if highest_a > 0.0:
+        out.append(
+            "with the controller dead no vehicle takes the place of another that was given less than the fallback: "
+            f"each that does may exceed its circuits by that fallback ({highest_a:g} A at most) until leases end after "
+            f"{site.failsafe.lease_s} s"
+        )
     if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
         out.append(
             f"the clocks of {_counted(site, 'keeps_clock')} survive a power loss; clocks are set within "
