@@ -235,7 +235,9 @@ class StationRecord:
     seen : bool
         Whether it was ever connected to this controller.
     stood : bool
-        Whether its link was up before ``connected_at`` already: see ``StationConnected``.
+        Nothing that it says has waited: its link was up before ``connected_at`` already, or it tells of the present.
+    behind : (datetime, float), optional
+        When an old reading arrived since it connected, and how old that was [s]: see ``is_history``.
     heard_at : datetime, optional
         When it last said something: nothing is sent to a fresh connection before that, or a few seconds.
     capabilities_asked, maximum_asked : bool
@@ -276,6 +278,7 @@ class StationRecord:
     connected: bool = False
     seen: bool = False
     stood: bool = False
+    behind: tuple[datetime, float] | None = None
     connected_at: datetime | None = None
     disconnected_at: datetime | None = None
     heard_at: datetime | None = None

@@ -210,7 +210,7 @@ def _fold_station(
 
 
 def _connected(record: StationRecord, seen: StationConnected) -> None:
-    record.connected, record.seen, record.stood = True, True, seen.stood
+    record.connected, record.seen, record.stood, record.behind = True, True, seen.stood, None
     record.version = seen.version
     record.connected_at, record.heard_at, record.retry_at = seen.at, None, None
     if seen.stood:

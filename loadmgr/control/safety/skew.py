@@ -6,12 +6,15 @@ What is seen never makes the guard smaller: a clock that was right for a day may
 from datetime import datetime, timedelta
 
 from loadmgr.control.alarm import Severity
-from loadmgr.control.feedback.clock_estimate import RESOLUTION_S
+from loadmgr.control.feedback.clock_estimate import RESOLUTION_S, ClockEstimate
 from loadmgr.control.state import SiteState, StationRecord
 from loadmgr.model.ids import StationId
 
 CONNECTED_S = 60.0
 """After a connection what waited is sent first: for so long readings tell nothing of the clock [s]."""
+
+CATCHING_UP_S = 15.0
+"""Over so long a station that tells what waited has come nearer to the present [s]."""
 
 
 def skew_s(state: SiteState, station: StationId) -> float:
@@ -39,7 +42,26 @@ def is_history(state: SiteState, station: StationRecord, stamp: datetime, *, at:
         return False
     fresh = at < station.connected_at + timedelta(seconds=CONNECTED_S)
     off_s = skew_s(state, station.station.id)
-    return (fresh or station.clock.offset_s is not None) and stamp + timedelta(seconds=off_s) < station.connected_at
+    if not (fresh or station.clock.offset_s is not None) or stamp + timedelta(seconds=off_s) >= station.connected_at:
+        return False
+    return _catches_up(station, stamp, at=at)
+
+
+def _catches_up(station: StationRecord, stamp: datetime, *, at: datetime) -> bool:
+    """Return whether a station that tells old readings comes nearer to the present with them.
+
+    What waited is told faster than it was measured. Who stays as far behind measures now, by a clock that was set:
+    that is learnt anew, for nobody may stay unseen until it has passed the connection's own time.
+    """
+    lag_s = (at - stamp).total_seconds()
+    since, before_s = station.behind or (at, lag_s)
+    passed_s = (at - since).total_seconds()
+    if station.behind is None or passed_s >= CATCHING_UP_S:
+        station.behind = (at, lag_s)
+    if passed_s < CATCHING_UP_S or before_s - lag_s >= passed_s / 2.0:
+        return True
+    station.stood, station.clock = True, ClockEstimate()
+    return False
 
 
 def fold_stamp(state: SiteState, station: StationRecord, stamp: datetime, *, at: datetime) -> None:

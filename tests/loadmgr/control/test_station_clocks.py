@@ -176,3 +176,33 @@ def test_over_a_link_that_stood_while_our_clock_was_set_nothing_is_history(stood
     (station,) = world.controller.view().stations
     assert stood == ((7.7, 7.7, 7.7) == world.controller.view().evses[0].measured_a)
     assert stood == (station.clock_offset_s is not None and station.clock_offset_s < -1000.0)
+
+
+@pytest.mark.parametrize(("told_every_s", "measured_every_s", "counts"), [(10.0, 10.0, True), (1.0, 10.0, False)])
+def test_who_stays_as_far_behind_measures_now_by_a_clock_that_was_set(told_every_s, measured_every_s, counts):
+    world = Stamping(small_site(evses=1, clock_skew_s=60.0))
+    fake = world.station("E1")
+    world.connect()
+    world.run(20)
+    transaction = world.plug("E1")
+    world.run(600)
+    world.disconnect("E1")
+    world.run(400)
+    world.connect("E1", boot=False)
+    world.reading_s = 10_000
+    before = world.now - timedelta(seconds=1900)
+    for index in range(6 if counts else 30):
+        world.run(int(told_every_s))
+        world.tell(
+            EvseReading(
+                at=world.now,
+                station=fake.evse.station,
+                number=1,
+                transaction=transaction,
+                currents_a=(7.7, 7.7, 7.7),
+                measured_at=before + timedelta(seconds=index * measured_every_s),
+            )
+        )
+    world.run(1)
+
+    assert counts == ((7.7, 7.7, 7.7) == world.controller.view().evses[0].measured_a)
