@@ -310,10 +310,10 @@ class SiteController:
 
     def _wanted_book(self, targets: dict[EvseId, float], now: datetime) -> LoadBook:
         """Return the load as it will be when every setpoint is in force."""
-        assumed = self._situation.assumed
+        site, assumed = self._state.site, self._situation.assumed
         wanted = {e: replace(a, envelope=constant(targets[e])) if e in targets else a for e, a in assumed.items()}
         batteries_w = meant_w(self._state, self._plan, self._situation.batteries_w, now)
-        return LoadBook(self._state.site, self._rows(batteries_w), wanted, now=now)
+        return LoadBook(site, self._rows(batteries_w), wanted, now=now, until_s=now.timestamp() + site.failsafe.lease_s)
 
     def _relieved(self, why: str, now: datetime) -> dict[EvseId, float] | None:
         """Return lower setpoints where what is held would exceed a limit; the plan follows in the next decision."""

@@ -51,7 +51,7 @@ def relieved_a(
     if not held:
         return None
     meant = {e: replace(a, envelope=constant(held[e])) if e in held else a for e, a in assumed.items()}
-    book = LoadBook(state.site, rows, meant, now=now)
+    book = LoadBook(state.site, rows, meant, now=now, until_s=now.timestamp() + state.site.failsafe.lease_s)
     if not book.overfull():
         return None
     out = dict(held)

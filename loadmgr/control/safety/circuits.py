@@ -9,6 +9,7 @@ Rules
    later if no further message got through.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -145,6 +146,8 @@ class LoadBook:
     now : datetime
     marks_s : sequence of float
         Further instants [POSIX s] at which a load may come to change, such as the end of a lease to be sent.
+    until_s : float
+        Later instants [POSIX s] are not looked at: setpoints are taken to last, and no lease lasts longer.
     """
 
     def __init__(
@@ -155,6 +158,7 @@ class LoadBook:
         *,
         now: datetime,
         marks_s: Sequence[float] = (),
+        until_s: float = math.inf,
     ) -> None:
         self.rows = rows
         now_s = now.timestamp()
@@ -162,7 +166,7 @@ class LoadBook:
         changes = {s for a in assumed.values() for s in a.envelope.starts_s if s > now_s}
         changes.update(s for a in followed.values() for s in a.next_envelope.starts_s if s > now_s)
         changes.update(s for s in marks_s if s > now_s)
-        self.times_s: tuple[float, ...] = (now_s, *sorted(changes))
+        self.times_s: tuple[float, ...] = (now_s, *sorted(s for s in changes if s < until_s))
         self._site = site
         self._evses = tuple(assumed)
         self._index = {evse: i for i, evse in enumerate(self._evses)}

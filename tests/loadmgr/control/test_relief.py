@@ -9,6 +9,9 @@ import pytest
 from loadmgr.control.command import SetProfile, Urgency
 from loadmgr.control.decision import Decision
 from loadmgr.control.observation import LimitChanged, SessionDeclared, SiteMeterReading
+from loadmgr.control.planning.relief import relieved_a
+from loadmgr.control.safety.assumption import Assumed
+from loadmgr.control.safety.envelope import from_points
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import CircuitId, EvseId, MeterId
 from loadmgr.model.profile import ProfilePurpose
@@ -145,3 +148,22 @@ def test_the_circuit_is_under_its_limit_within_the_reaction_time(building_a: flo
     world.run(120)
 
     assert [] == world.over
+
+
+@pytest.mark.parametrize(("after_s", "lowered"), [(300.0, True), (2000.0, False)])
+def test_what_another_may_draw_after_leases_have_ended_lowers_nobody_now(after_s: float, lowered: bool) -> None:
+    world = World(small_site(evses=3, limit_a=64.0, building_worst_a=0.0))
+    world.building_a = (0.0, 0.0, 0.0)
+    world.connect()
+    world.run(15)
+    for evse in ("E1", "E2"):
+        world.plug(evse)
+    world.run(300)
+    controller, now_s = world.controller, world.now.timestamp()
+    opens = from_points([(now_s, 0.0), (now_s + after_s, 6.0)])
+    three = world.site.evse_by_id[EvseId("E3")].phases
+    assumed = controller._situation.assumed | {EvseId("E3"): Assumed(opens, three)}
+
+    lower = relieved_a(controller._state, controller._targets, assumed=assumed, rows=controller._rows(), now=world.now)
+
+    assert lowered == (lower is not None)
