@@ -156,9 +156,10 @@ def test_a_station_that_restarts_gets_our_maximum_before_the_csms_s_profiles(tmp
         await charging(made, identity)
         await set_profile(made, identity, 9.0)
         await made.until(lambda: made.draw_a(identity) == 9.0)
-        await made.stations[identity].reboot(down_s=0.1, forget=True)
-        assert THEIRS not in ids(made, identity)
         held: list[set[int]] = []
+        restart = asyncio.create_task(made.stations[identity].reboot(down_s=0.1, forget=True))
+        await made.until(lambda: held.append(ids(made, identity)) or set() in held)
+        await restart
         await made.until(lambda: held.append(ids(made, identity)) or is_open(made, identity))
         assert THEIRS in ids(made, identity)
         assert all(MAXIMUM_ID in each for each in held if THEIRS in each)

@@ -269,7 +269,7 @@ class World:
         view = next(v for v in self.process.controller.view().evses if v.evse == evse.id)
         return view.setpoint_a
 
-    async def until(self, true: Callable[[], Any], *, within_s: float = 6.0) -> None:
+    async def until(self, true: Callable[[], Any], *, within_s: float = 30.0) -> None:
         async with asyncio.timeout(within_s):
             while not true():  # noqa: ASYNC110 - what is waited for is in another process's hands
                 await asyncio.sleep(0.02)
