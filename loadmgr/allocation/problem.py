@@ -106,8 +106,8 @@ class CircuitArrays:
             require_range(f"circuits.{name}", getattr(self, name), self.ids, low=0.0)
         for name in ("unbalance_a", "neutral_limit_a", "transformer_ratio"):
             for circuit_id, value in zip(self.ids, getattr(self, name), strict=True):
-                if value is not None and not 0.0 < value < 1e9:
-                    raise ValueError(f"circuits.{name} of {circuit_id} must lie in (0, 1e9), got {value}")
+                if value is not None and not (isinstance(value, int | float | np.number) and 0.0 < value < 1e9):
+                    raise ValueError(f"circuits.{name} of {circuit_id} must be one number in (0, 1e9), got {value}")
         require_tree(self.ids, self.parents)
 
     def ancestry(self) -> tuple[tuple[int, ...], ...]:

@@ -270,6 +270,13 @@ def test_impossible_requests_are_refused_by_name_value_and_range(request_: dict[
         ([{"id": "a"}, {"id": "a"}], "must be distinct, got 'a' twice"),
         ([{"id": "a", "limit_a": -1.0}], "limit_a of a must be at least 0.0"),
         ([{"id": "a", "limit_a": (16.0, 16.0)}], r"limit_a of a must be a scalar or have shape"),
+        ([{"id": "a", "unbalance_a": 0.0}], r"unbalance_a of a must be one number in \(0, 1e9\), got 0.0"),
+        (
+            [{"id": "a", "unbalance_a": np.full(3, 20.0)}],
+            r"unbalance_a of a must be one number in .*, got \[20. 20. 20.\]",
+        ),
+        ([{"id": "a", "neutral_limit_a": [63.0]}], r"neutral_limit_a of a must be one number in .*, got \[63.0\]"),
+        ([{"id": "a", "transformer_ratio": "4"}], "transformer_ratio of a must be one number in .*, got 4"),
     ],
 )
 def test_impossible_circuits_are_refused(circuits: list[dict[str, Any]], words: str) -> None:
