@@ -141,7 +141,7 @@ class MqttBridge:
             await client.publish(topic, json.dumps(entity), qos=1, retain=True)
         await client.publish(f"{self.base}/status", b"online", qos=1, retain=True)
         await client.subscribe([(f"{self.base}/{below}", 1) for below in TAKEN])
-        actuator = _Batteries(client, base=self.base)
+        actuator = _Batteries(client, self._process, base=self.base)
         tasks = [asyncio.create_task(each) for each in (self._tell_on(client), self._orders.carry(actuator))]
         try:
             async for message in client.messages:
@@ -298,13 +298,15 @@ class MqttBridge:
 
 
 class _Batteries:
-    """Tells batteries over a broker."""
+    """Tells batteries over a broker, but for those that the site file has told over Modbus."""
 
-    def __init__(self, client: aiomqtt.Client, *, base: str) -> None:
-        self._client, self._base = client, base
+    def __init__(self, client: aiomqtt.Client, process: SiteProcess, *, base: str) -> None:
+        self._client, self._process, self._base = client, process, base
 
     async def set_power_w(self, battery: str, power_w: int) -> None:
         """Tell a battery what to do; at most once, for it is told again anyway."""
+        if any(battery == how.battery for how in self._process.site_file.battery_inputs):
+            return
         try:
             await self._client.publish(f"{self._base}/battery/{battery}/set_power", str(power_w), qos=0)
         except aiomqtt.MqttError as error:

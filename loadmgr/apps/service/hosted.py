@@ -44,6 +44,8 @@ class HostedSite:
         One that is run elsewhere, with stations of its own; else one is made whose stations are behind a CSMS.
     may_send : callable, optional
         Whether this process may send commands now: it holds the site's lease.
+    is_on_broker : bool
+        Its batteries are told over an MQTT broker, so that the CSMS has no orders of theirs to pass on.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class HostedSite:
         store: Store | None = None,
         process: SiteProcess | None = None,
         may_send: Callable[[], bool] | None = None,
+        is_on_broker: bool = False,
     ) -> None:
         self.name = name
         self.clock = clock
         self.streams = EventStreams()
         self.may_send = may_send or _always
+        self._is_on_broker = is_on_broker
         self.outbox = None if process is not None else Outbox(clock=clock, may_send=self.may_send)
         self.process = process or SiteProcess(site_file, clock=clock, store=store)
         self.alive = True
@@ -87,7 +91,7 @@ class HostedSite:
 
     def start(self) -> None:
         """Begin to control."""
-        if self.outbox is not None:
+        if self.outbox is not None and not self._is_on_broker:
             orders = BatteryOrders(self.process, may_tell=self.may_send)
             self.accompany(orders.carry(CsmsBatteries(self.outbox, self.process.site_file)))
         self._task = asyncio.create_task(self.process.run())

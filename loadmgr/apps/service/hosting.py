@@ -110,7 +110,14 @@ class Hosting:
             )
             self._stores[name] = store
             self._service.journals[name] = place
-        hosted = HostedSite(name, site_file, clock=self._clock, store=store, may_send=lambda: self._may_send(name))
+        hosted = HostedSite(
+            name,
+            site_file,
+            clock=self._clock,
+            store=store,
+            may_send=lambda: self._may_send(name),
+            is_on_broker=self._service.broker is not None,
+        )
         hosted.start()
         hosted.accompany(deliver(self._service, hosted))
         citrineos = self._service.citrineos

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -353,6 +354,32 @@ def test_a_battery_is_told_over_the_broker_and_what_it_says_is_heard(caplog: pyt
     assert [10.5] == [fact.power_w for fact in told if isinstance(fact, BatteryReading)]
     assert "state_of_charge: must lie between 0 and 1, such as 0.62, got 62" in caplog.text
     assert "there is no battery 'cellar' with `command` in the site file; there are: box" in caplog.text
+
+
+@needs_broker
+def test_a_battery_that_is_told_over_modbus_is_not_told_over_the_broker_too() -> None:
+    told: list[str] = []
+
+    def two() -> SiteProcess:
+        process = a_process_with_a_battery()
+        box = process.site.batteries[0]
+        site = replace(process.site, batteries=(box, replace(box, id="cellar")))
+        own_way = (SimpleNamespace(battery="box"),)
+        return SiteProcess(
+            replace(process.site_file, site=site, battery_inputs=own_way),  # type: ignore[arg-type]
+            clock=SystemClock(),
+        )
+
+    async def play(client: aiomqtt.Client, bridge: MqttBridge, process: SiteProcess) -> None:
+        await client.subscribe(f"{bridge.base}/battery/+/set_power")
+        async with asyncio.timeout(30.0):
+            async for message in client.messages:
+                told.append(str(message.topic).split("/")[-2])
+                if len(told) == 2:
+                    return
+
+    on_broker(play, of=two)
+    assert ["cellar", "cellar"] == told
 
 
 def test_orders_of_batteries_are_the_newest_alone_and_none_of_a_process_that_stops() -> None:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import aiomqtt
 import httpx2
+import pytest
 
 from loadmgr.apps.mqtt.home_assistant import slug
 from loadmgr.apps.process.serving import stop
@@ -17,6 +18,7 @@ from loadmgr.site_file import check_values, load_site
 from ocpp_link.transport import SystemClock
 from tests.loadmgr.apps.service.asking import SMALL, a_service, token
 from tests.loadmgr.apps.service.test_hosted import Csms, ready
+from tests.loadmgr.apps.service.test_hosted_batteries import YARD
 from tests.loadmgr.apps.test_mqtt_bridge import BROKER, needs_broker
 
 
@@ -100,3 +102,27 @@ def test_a_hosted_site_is_on_the_broker_of_its_service(tmp_path):
         return said, found
 
     assert ("online", (("main", "MQTT dso"),)) == asyncio.run(play())
+
+
+@pytest.mark.parametrize(("broker", "ordered"), [(None, ["store"]), ("mqtt://127.0.0.1:1", [])])
+def test_a_battery_is_told_by_the_csms_or_over_the_broker_and_never_by_both(tmp_path, broker, ordered):
+    sites = {"small": check_values(YARD, name="small").site_file}
+
+    async def play():
+        service = a_service(to_control=sites, broker=broker)
+        running = asyncio.create_task(Hosting(service, sites, clock=SystemClock(), state_folder=tmp_path).run())
+        told = []
+        async with asyncio.timeout(30):
+            while "small" not in service.hosted:  # noqa: ASYNC110 - it is started by the task above
+                await asyncio.sleep(0.02)
+            hosted = service.hosted["small"]
+            hosted.process.on_decision.append(lambda decision: told.extend(decision.batteries))
+            while not told or (ordered and not hosted.outbox.orders()):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        found = [order.battery for order in hosted.outbox.orders()]
+        await stop(running)
+        service.close()
+        return found
+
+    assert ordered == asyncio.run(play())
