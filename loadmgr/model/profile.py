@@ -11,7 +11,7 @@ Rules
    phase, W is the total over all phases (OCPP 1.6 section 3.13, K01.FR.50).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 
@@ -170,8 +170,28 @@ class SchedulePeriod:
         object.__setattr__(self, "says_more", more)
 
 
+class _HashedOnce:
+    """A frozen value of many parts that keeps its hash: what is reckoned of profiles is looked up by them all the time.
+
+    It is no field, so that it is neither compared nor shown nor written anywhere.
+    """
+
+    __slots__ = ("_hash",)
+
+    _hash: int
+
+    def hash_of_fields(self) -> int:
+        """Return the hash, which goes through every field the first time."""
+        try:
+            return self._hash
+        except AttributeError:
+            parts = tuple(getattr(self, each.name) for each in fields(self))  # type: ignore[arg-type]
+            object.__setattr__(self, "_hash", hash(parts))
+            return self._hash
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChargingSchedule:
+class ChargingSchedule(_HashedOnce):
     """A list of periods on a time axis of its own.
 
     Parameters
@@ -204,9 +224,11 @@ class ChargingSchedule:
     limit_at_soc: LimitAtSoC | None = None
     opaque: Opaque = ()
 
+    __hash__ = _HashedOnce.hash_of_fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChargingProfile:
+class ChargingProfile(_HashedOnce):
     """A charging profile of any OCPP version.
 
     Parameters
@@ -246,3 +268,5 @@ class ChargingProfile:
     dyn_update_interval_s: int | None = None
     dyn_update_time: datetime | None = None
     opaque: Opaque = ()
+
+    __hash__ = _HashedOnce.hash_of_fields

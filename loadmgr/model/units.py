@@ -65,6 +65,8 @@ def require_utc(when: datetime, *, name: str) -> datetime:
     ValueError
         If ``when`` has no zone; the message names the argument.
     """
+    if when.tzinfo is UTC:  # so it is nearly always, and this is asked of every observation
+        return when
     if when.tzinfo is None or when.utcoffset() is None:
         raise ValueError(
             f"{name} must carry a time zone, got {when.isoformat()} (write {when.isoformat()}+00:00 for UTC)"

@@ -62,8 +62,10 @@ class LeaseForm:
 
 def own_form(station: Station) -> LeaseForm:
     """Return the form in which limits are sent to a station of which nothing else was found to work."""
-    whole = station.limit_by is LimitBy.STATION_MAXIMUM
-    return LeaseForm(purpose=ProfilePurpose.CHARGE_POINT_MAX) if whole else LeaseForm()
+    return _BY_MAXIMUM if station.limit_by is LimitBy.STATION_MAXIMUM else _BY_LEASES
+
+
+_BY_LEASES, _BY_MAXIMUM = LeaseForm(), LeaseForm(purpose=ProfilePurpose.CHARGE_POINT_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

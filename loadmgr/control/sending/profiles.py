@@ -155,14 +155,9 @@ def failsafe_profile(state: SiteState, record: EvseRecord, station: StationRecor
     if state.site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
         return _windows_profile(state, record, station)
     relative = station.failsafe_form % 2 == 0
-    start = None if relative else LONG_AGO
-    return ChargingProfile(
-        profile_id=ProfileId(FAILSAFE_IDS + record.evse.number),
-        stack_level=stack_level(station),
-        purpose=ProfilePurpose.TX_DEFAULT,
-        kind=ProfileKind.RELATIVE if relative else ProfileKind.ABSOLUTE,
-        schedules=(_schedule(state, record, station, fallback_a(state.site, record.evse), start=start),),
-    )
+    start, kind = (None, ProfileKind.RELATIVE) if relative else (LONG_AGO, ProfileKind.ABSOLUTE)
+    schedule = _schedule(state, record, station, fallback_a(state.site, record.evse), start=start)
+    return _standing(FAILSAFE_IDS + record.evse.number, stack_level(station), schedule, kind)
 
 
 def _windows_profile(state: SiteState, record: EvseRecord, station: StationRecord) -> ChargingProfile:
@@ -170,14 +165,8 @@ def _windows_profile(state: SiteState, record: EvseRecord, station: StationRecor
     steps = periods(state.windows[record.evse.id])
     schedule = _schedule(state, record, station, 0.0, start=LONG_AGO, duration_s=DAY_S)
     windows = tuple(SchedulePeriod(start_s=s, limit=_limit(state, record, schedule.unit, a)) for s, a in steps)
-    return ChargingProfile(
-        profile_id=ProfileId(FAILSAFE_IDS + record.evse.number),
-        stack_level=stack_level(station),
-        purpose=ProfilePurpose.TX_DEFAULT,
-        kind=ProfileKind.RECURRING,
-        recurrency=Recurrency.DAILY,
-        schedules=(replace(schedule, periods=windows),),
-    )
+    schedule = replace(schedule, periods=windows)
+    return _standing(FAILSAFE_IDS + record.evse.number, stack_level(station), schedule, ProfileKind.RECURRING)
 
 
 def maximum_profile(state: SiteState, station: StationRecord) -> ChargingProfile:
@@ -191,13 +180,8 @@ def maximum_profile(state: SiteState, station: StationRecord) -> ChargingProfile
         # What is installed is all of its phases; reckoned on one, it would hold a vehicle on three to a third.
         full_w = floor_to_step(installed_w(state.site, station.station.id), step=1.0)
         schedule = replace(schedule, periods=(SchedulePeriod(start_s=0, limit=full_w),))
-    return ChargingProfile(
-        profile_id=ProfileId(MAXIMUM_ID),
-        stack_level=level - 1 if _stacks_maxima(station) else level,
-        purpose=ProfilePurpose.CHARGE_POINT_MAX,
-        kind=ProfileKind.ABSOLUTE,
-        schedules=(schedule,),
-    )
+    level = level - 1 if _stacks_maxima(station) else level
+    return _standing(MAXIMUM_ID, level, schedule, ProfileKind.ABSOLUTE)
 
 
 def lease_s(state: SiteState, record: EvseRecord, current_a: float) -> int:
@@ -389,6 +373,19 @@ def _constant(
         schedule_id=schedule_id,
         start=start,
         duration_s=duration_s,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _standing(number: int, level: int, schedule: ChargingSchedule, kind: ProfileKind) -> ChargingProfile:
+    """Return a profile that has no end: those of most stations of a site are the same."""
+    return ChargingProfile(
+        profile_id=ProfileId(number),
+        stack_level=level,
+        purpose=ProfilePurpose.CHARGE_POINT_MAX if number == MAXIMUM_ID else ProfilePurpose.TX_DEFAULT,
+        kind=kind,
+        recurrency=Recurrency.DAILY if kind is ProfileKind.RECURRING else None,
+        schedules=(schedule,),
     )
 
 
