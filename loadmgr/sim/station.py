@@ -113,24 +113,28 @@ class SimStation:
         self._online = asyncio.Event()
         self._powered = True  # and has a network
         self._dark = False
+        self._over = False
         self._tasks: asyncio.TaskGroup | None = None
 
     async def live(self, visits: Mapping[int, Sequence[Visit]], *, start_s: float) -> None:
         """Connect at ``start_s``, then serve the visits of each EVSE; never returns by itself."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
                 await self.clock.sleep_until(start_s)
                 self.spawn(self._dial(boot_reason="PowerUp"))
                 for number, bay in self.bays.items():
                     self.spawn(self._host(bay, visits.get(number, ())))
                 self.spawn(self.manners.act(self))
                 await asyncio.Event().wait()
-        finally:
-            self._powered = False  # nobody dials again
+            finally:
+                self._powered, self._over = False, True  # nobody dials again
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let something run beside the rest of the station's life."""
+        """Let something run beside the rest of the station's life; once that is over, nothing does."""
+        if self._over:  # a timer of its vehicle, or a call over a link that still stands
+            work.close()
+            return
         assert self._tasks is not None, f"station {self.id} does not live yet"
         self._tasks.create_task(work)
 
@@ -313,12 +317,12 @@ class SimStation:
         status = bay.status
         if status != bay.told_status and self._online.is_set():
             bay.told_status = status
-            await self._tried(self.wire.status(bay.number, status))
+            await self._tried(partial(self.wire.status, bay.number, status))
 
-    async def _tried(self, message: Awaitable[None]) -> None:
+    async def _tried(self, call: Callable[[], Awaitable[None]]) -> None:
         """Send a message that is lost where the link fails."""
         try:
-            await message
+            await call()
         except OcppError as error:
             logger.debug("%s: message lost: %s", self.id, error)
 
@@ -363,7 +367,7 @@ class SimStation:
                     self.spawn(self.sample(bay))
             case "StatusNotification":
                 for bay in bays:
-                    self.spawn(self._tried(self.wire.status(bay.number, bay.status)))
+                    self.spawn(self._tried(partial(self.wire.status, bay.number, bay.status)))
             case "Heartbeat":
                 self.spawn(self._sent(self.wire.heartbeat))
             case "BootNotification":

@@ -447,3 +447,13 @@ def test_a_rejected_token_gets_no_energy():
 
     assert "StartTransaction" not in run.csms.actions("S16")
     assert [stay.energy_wh for stay in run.world.outcome().stays] == [0.0]
+
+
+@pytest.mark.filterwarnings("error:coroutine:RuntimeWarning")
+@pytest.mark.parametrize("message", ["StatusNotification", "MeterValues", "Heartbeat", "BootNotification"])
+def test_a_station_whose_life_is_over_says_nothing_more(message: str):
+    run = lived(small_plan(session("one", "A"), minutes=5))
+    told = run.csms.actions("S16")
+
+    assert run.world.stations["S16"].trigger(message, None)
+    assert told == run.csms.actions("S16")
