@@ -1,8 +1,9 @@
-"""Who goes on and who waits: fair policies, turns, and minimum times on."""
+"""Who goes on, who waits and who goes short: policies, turns, and minimum times on."""
 
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from loadmgr.allocation import (
@@ -35,6 +36,29 @@ def test_fair_policies_leave_alike_sessions_alike(policy: Any) -> None:
 
     assert allocation.energy_wh.max() - allocation.energy_wh.min() <= 2_100.0
     assert allocation.energy_wh.sum() > 9_000.0
+
+
+def test_where_not_all_can_have_what_they_want_least_missing_lets_the_most_leave_with_it() -> None:
+    """Two small needs and a large one on too little: only the large one is short; equal shares leave two short."""
+    wanted_wh = [3_000.0, 4_000.0, 7_000.0]
+    problem = build_problem(
+        GRID,
+        circuits=[CircuitLimits(id="main", limit_a=20.0)],
+        requests=[
+            ChargingRequest(id=f"E{i}", circuit="main", phases=(1,), wanted_wh=wh, min_a=0.0, step_a=0.1)
+            for i, wh in enumerate(wanted_wh)
+        ],
+    )
+
+    alike, most = (
+        allocate(problem, options=AllocationOptions(policy=policy)) for policy in ("equal_share", "least_missing")
+    )
+    filled = allocate(problem, options=AllocationOptions(policy="least_missing", method="fill"))
+
+    assert (alike.energy_wh < np.array(wanted_wh) - 100.0).sum() == 2
+    for allocation in (most, filled):
+        assert allocation.energy_wh[:2] == pytest.approx(wanted_wh[:2], abs=50.0)
+        assert allocation.energy_wh.sum() == pytest.approx(alike.energy_wh.sum(), rel=0.01)
 
 
 def test_more_vehicles_than_minimums_take_turns_and_none_starves() -> None:
