@@ -1,6 +1,6 @@
 """Station clocks: offset and drift seen in the times that stations write, shown, and reckoned with."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from loadmgr.control.feedback.clock_estimate import ClockEstimate
 from loadmgr.control.observation import EvseReading, StationConnected
 from loadmgr.control.safety.skew import skew_s
-from loadmgr.model.ids import StationId
+from loadmgr.model.ids import StationId, TransactionId
 from tests.control_world import START, Vehicle, World, small_site
+
+TOLD_A = (7.7, 7.7, 7.7)
 
 
 def watched(
@@ -67,6 +69,37 @@ def charging(clock_off_s: float) -> Stamping:
     return world
 
 
+def alone(*, for_s: int) -> tuple[Stamping, TransactionId]:
+    """Return a world of one EVSE whose vehicle has charged so long, and its transaction."""
+    world = Stamping(small_site(evses=1, clock_skew_s=60.0))
+    world.connect()
+    world.run(20)
+    transaction = world.plug("E1")
+    world.run(for_s)
+    return world, transaction
+
+
+def away_and_back(world: World) -> datetime:
+    """Cut the link for 400 s; return when it came back, with no readings but those that are told."""
+    world.disconnect("E1")
+    world.run(400)
+    world.connect("E1", boot=False)
+    world.reading_s = 10_000
+    return world.now
+
+
+def told(world: World, transaction: TransactionId, measured_at: datetime) -> None:
+    """Have the station of ``E1`` tell what no reading of the world's own says."""
+    named = {"station": world.station("E1").evse.station, "number": 1, "transaction": transaction}
+    world.tell(EvseReading(at=world.now, **named, currents_a=TOLD_A, measured_at=measured_at))
+
+
+def counted(world: World) -> bool:
+    """Return whether what was told is taken for what is drawn now."""
+    world.run(1)
+    return world.controller.view().evses[0].measured_a == TOLD_A
+
+
 @pytest.mark.parametrize("off_s", [200.0, -200.0])
 def test_a_clock_that_is_further_off_than_the_file_allows_widens_the_guard_and_is_told(off_s):
     world = charging(off_s).run(400)
@@ -120,89 +153,36 @@ def test_a_clock_that_is_seen_to_be_right_does_not_make_the_guard_smaller():
     ],
 )
 def test_what_was_measured_before_the_connection_is_history(taken_s, after_s, watched_before, counts):
-    world = Stamping(small_site(evses=1, clock_skew_s=60.0))
-    fake = world.station("E1")
-    world.connect()
-    world.run(20)
-    transaction = world.plug("E1")
-    world.run(600 if watched_before else 60)
-    world.disconnect("E1")
-    world.run(400)
-    world.connect("E1", boot=False)
-    world.reading_s = 10_000
-    connected_at = world.now
+    world, transaction = alone(for_s=600 if watched_before else 60)
+    connected_at = away_and_back(world)
     world.run(int(after_s))
-    world.tell(
-        EvseReading(
-            at=world.now,
-            station=fake.evse.station,
-            number=1,
-            transaction=transaction,
-            currents_a=(7.7, 7.7, 7.7),
-            measured_at=connected_at - timedelta(seconds=taken_s),
-        )
-    )
-    world.run(1)
+    told(world, transaction, connected_at - timedelta(seconds=taken_s))
 
-    view = next(v for v in world.controller.view().evses if v.evse == "E1")
-    assert counts == ((7.7, 7.7, 7.7) == view.measured_a)
+    assert counts == counted(world)
 
 
 @pytest.mark.parametrize("stood", [True, False])
 def test_over_a_link_that_stood_while_our_clock_was_set_nothing_is_history(stood):
-    world = Stamping(small_site(evses=1, clock_skew_s=60.0))
-    fake = world.station("E1")
-    world.connect()
-    world.run(20)
-    transaction = world.plug("E1")
-    world.run(600)
+    world, transaction = alone(for_s=600)
     world.reading_s = 10_000
+    fake = world.station("E1")
     world.tell(StationConnected(at=world.now, station=fake.evse.station, version=fake.version, stood=stood))
     before = world.now - timedelta(seconds=1060)  # by our clock as it is now
     for after_s in range(1, 8):
         world.run(1)
-        world.tell(
-            EvseReading(
-                at=world.now,
-                station=fake.evse.station,
-                number=1,
-                transaction=transaction,
-                currents_a=(7.7, 7.7, 7.7),
-                measured_at=before + timedelta(seconds=after_s),
-            )
-        )
-    world.run(1)
+        told(world, transaction, before + timedelta(seconds=after_s))
 
+    assert stood == counted(world)
     (station,) = world.controller.view().stations
-    assert stood == ((7.7, 7.7, 7.7) == world.controller.view().evses[0].measured_a)
     assert stood == (station.clock_offset_s is not None and station.clock_offset_s < -1000.0)
 
 
 @pytest.mark.parametrize(("told_every_s", "measured_every_s", "counts"), [(10.0, 10.0, True), (1.0, 10.0, False)])
 def test_who_stays_as_far_behind_measures_now_by_a_clock_that_was_set(told_every_s, measured_every_s, counts):
-    world = Stamping(small_site(evses=1, clock_skew_s=60.0))
-    fake = world.station("E1")
-    world.connect()
-    world.run(20)
-    transaction = world.plug("E1")
-    world.run(600)
-    world.disconnect("E1")
-    world.run(400)
-    world.connect("E1", boot=False)
-    world.reading_s = 10_000
-    before = world.now - timedelta(seconds=1900)
+    world, transaction = alone(for_s=600)
+    before = away_and_back(world) - timedelta(seconds=1900)
     for index in range(6 if counts else 30):
         world.run(int(told_every_s))
-        world.tell(
-            EvseReading(
-                at=world.now,
-                station=fake.evse.station,
-                number=1,
-                transaction=transaction,
-                currents_a=(7.7, 7.7, 7.7),
-                measured_at=before + timedelta(seconds=index * measured_every_s),
-            )
-        )
-    world.run(1)
+        told(world, transaction, before + timedelta(seconds=index * measured_every_s))
 
-    assert counts == ((7.7, 7.7, 7.7) == world.controller.view().evses[0].measured_a)
+    assert counts == counted(world)
