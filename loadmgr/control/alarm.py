@@ -64,6 +64,13 @@ class AlarmBook:
             alarm = replace(known, last=at, count=known.count + 1, cause=cause)
         self.standing[key] = alarm
 
+    def raise_unknown(
+        self, what: str, name: str, *, at: datetime, seen: str, advice: str, severity: Severity = Severity.WARNING
+    ) -> None:
+        """Raise an alarm about something that the site file does not name, such as an EVSE or a meter."""
+        cause = f"{seen}, but the site file does not name it"
+        self.raise_alarm(f"unknown {what}", name, at=at, severity=severity, cause=cause, advice=advice)
+
     def clear(self, kind: str, subject: str, *, at: datetime) -> None:
         """Say that the cause went away; does nothing where the alarm does not stand."""
         known = self.standing.pop((kind, subject), None)

@@ -129,12 +129,11 @@ def known_station(state: SiteState, station: StationId, at: datetime) -> Station
     """Return a station's record and note that it spoke; raise an alarm where the site does not have it."""
     record = state.stations.get(station)
     if record is None:
-        state.alarms.raise_alarm(
-            "unknown station",
+        state.alarms.raise_unknown(
+            "station",
             station,
             at=at,
-            severity=Severity.WARNING,
-            cause=f"station {station} is connected but the site file does not name it",
+            seen=f"station {station} is connected",
             advice="add it to the site file, or take it off this controller: its current is not limited",
         )
         return None
@@ -150,12 +149,11 @@ def _record_of(state: SiteState, station: StationRecord, number: int | None, at:
         return state.evses[evses[0].id] if len(evses) == 1 else None
     evse = state.evse_of.get((station.station.id, number))
     if evse is None:
-        state.alarms.raise_alarm(
-            "unknown EVSE",
+        state.alarms.raise_unknown(
+            "EVSE",
             f"{station.station.id}/{number}",
             at=at,
-            severity=Severity.WARNING,
-            cause=f"station {station.station.id} speaks of EVSE {number}, which the site file does not name",
+            seen=f"station {station.station.id} speaks of EVSE {number}",
             advice="add the EVSE to the site file: its current is not limited",
         )
         return None
@@ -320,12 +318,12 @@ def _fold_end(state: SiteState, seen: TransactionEnded) -> None:
 def _fold_declaration(state: SiteState, seen: SessionDeclared) -> None:
     record = state.evses.get(seen.evse)
     if record is None:
-        state.alarms.raise_alarm(
-            "unknown EVSE",
+        state.alarms.raise_unknown(
+            "EVSE",
             seen.evse,
             at=seen.at,
             severity=Severity.NOTE,
-            cause=f"somebody declared a session at {seen.evse}, which the site file does not name",
+            seen=f"somebody declared a session at {seen.evse}",
             advice="correct the id of the EVSE",
         )
         return
@@ -334,12 +332,11 @@ def _fold_declaration(state: SiteState, seen: SessionDeclared) -> None:
 
 def _fold_limit(state: SiteState, seen: LimitChanged) -> None:
     if seen.circuit not in state.site.circuit_by_id:
-        state.alarms.raise_alarm(
-            "unknown circuit",
+        state.alarms.raise_unknown(
+            "circuit",
             seen.circuit,
             at=seen.at,
-            severity=Severity.WARNING,
-            cause=f"{seen.source} limits circuit {seen.circuit}, which the site file does not name",
+            seen=f"{seen.source} limits circuit {seen.circuit}",
             advice="correct the id of the circuit: this limit is not obeyed",
         )
         return

@@ -295,12 +295,11 @@ def fold_site_reading(state: SiteState, seen: SiteMeterReading) -> None:
     """Fold a reading of a site meter into its record and the loads that are known from it."""
     meter = next((m for m in state.site.meters if m.id == seen.meter), None)
     if meter is None:
-        state.alarms.raise_alarm(
-            "unknown meter",
+        state.alarms.raise_unknown(
+            "meter",
             seen.meter,
             at=seen.at,
-            severity=Severity.WARNING,
-            cause=f"meter {seen.meter} sends readings but the site file does not name it",
+            seen=f"meter {seen.meter} sends readings",
             advice="correct the id of the meter",
         )
         return

@@ -22,12 +22,12 @@ def fold_override(state: SiteState, seen: OverrideSet) -> None:
     """Take an order, or take one back."""
     record = state.evses.get(seen.evse)
     if record is None:
-        state.alarms.raise_alarm(
-            "unknown EVSE",
+        state.alarms.raise_unknown(
+            "EVSE",
             seen.evse,
             at=seen.at,
             severity=Severity.NOTE,
-            cause=f"{seen.by or 'somebody'} gave an order about {seen.evse}, which the site file does not name",
+            seen=f"{seen.by or 'somebody'} gave an order about {seen.evse}",
             advice="correct the id of the EVSE",
         )
         return
