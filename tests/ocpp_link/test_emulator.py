@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 
 from loadmgr.apps.commands import messages_cli, station_cli
 from loadmgr.apps.commands.given import command_of
-from loadmgr.apps.field.station_run import Plan, run_stations
+from loadmgr.apps.field.station_run import run_stations
 from ocpp_link.events import CallRefusedByRules, Garbage
 from ocpp_link.security import AccessList, StationAccess, server_context, station_context
 from ocpp_link.station import Station
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.transport import Policy, SystemClock, serve
 from ocpp_link.wirelog import JsonLines, WireLog, WireRecord
+from tests.emulated_stations import stations_plan
 from tests.ocpp_link.csms import RecordingCsms
 from tests.ocpp_link.test_security import AUTHORITY, CERTIFICATES
 
@@ -32,7 +33,12 @@ SECRET = {"key": "AuthorizationKey", "value": "0123456789abcdef"}
 
 
 def emulate(
-    version: str, *, csms: RecordingCsms | None = None, policy: Policy | None = None, **changes: Any
+    version: str,
+    *,
+    identities: tuple[str, ...] = ("CS1", "CS2"),
+    csms: RecordingCsms | None = None,
+    policy: Policy | None = None,
+    **changes: Any,
 ) -> tuple[RecordingCsms, list[str]]:
     csms = csms or RecordingCsms()
     told: list[str] = []
@@ -40,24 +46,9 @@ def emulate(
     async def main() -> None:
         server = await serve("127.0.0.1", 0, handler=csms, policy=policy)
         scheme = "ws" if policy is None or policy.tls is None else "wss"
-        plan: dict[str, Any] = {
-            "url": f"{scheme}://localhost:{server.port}/ocpp",
-            "identities": ("CS1", "CS2"),
-            "version": version,
-            "evses": 1,
-            "max_a": 16.0,
-            "phases": 3,
-            "plug_after_s": 0.2,
-            "stay_s": 60.0,
-            "energy_wh": 5000.0,
-            "meter_interval_s": 60.0,
-            "lasting_s": 1.0,
-            "messages": (),
-            "faults": (),
-            "password": None,
-            "tell": told.append,
-        }
-        await run_stations(Plan(**(plan | changes)))
+        url = f"{scheme}://localhost:{server.port}/ocpp"
+        quiet = {"energy_wh": 5000.0, "meter_interval_s": 60.0, "lasting_s": 1.0, "tell": told.append}
+        await run_stations(stations_plan(url, *identities, version=version, **(quiet | changes)))
         await server.close()
 
     asyncio.run(main())

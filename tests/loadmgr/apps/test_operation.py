@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from loadmgr.apps.field.station_run import Plan, run_stations
+from loadmgr.apps.field.station_run import run_stations
 from loadmgr.feeds.evidence_log import verify
+from tests.emulated_stations import stations_plan
 from tests.loadmgr.apps.running import Running
 
 SITE = """
@@ -54,23 +55,8 @@ def port_of(site: Path) -> int:
 def stations(site: Path) -> Iterator[list[str]]:
     """Run two stations with a vehicle each beside the test; yield what they say of their currents."""
     said: list[str] = []
-    plan = Plan(
-        url=f"ws://127.0.0.1:{port_of(site)}/ocpp",
-        identities=("CS1", "CS2"),
-        version="1.6",
-        evses=1,
-        max_a=16.0,
-        phases=3,
-        plug_after_s=0.5,
-        stay_s=3600.0,
-        energy_wh=20_000.0,
-        meter_interval_s=1.0,
-        lasting_s=None,
-        messages=(),
-        faults=(),
-        password=None,
-        tell=said.append,
-    )
+    url = f"ws://127.0.0.1:{port_of(site)}/ocpp"
+    plan = stations_plan(url, "CS1", "CS2", version="1.6", tell=said.append)
     loop = asyncio.new_event_loop()
     task = loop.create_task(run_stations(plan))
 

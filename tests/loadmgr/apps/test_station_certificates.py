@@ -12,13 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from loadmgr.apps.cli import app
-from loadmgr.apps.field.station_run import Plan, run_stations
+from loadmgr.apps.field.station_run import run_stations
 from loadmgr.apps.process.doorway import Doorway
 from loadmgr.errors import InputError
 from ocpp_link.security import PasswordHash, StationAccess, station_context
 from ocpp_link.testing import ChargingStation, PlainBody
 from ocpp_link.testing_certificate import ClientCertificate
 from ocpp_link.transport import ClientPolicy, SystemClock
+from tests.emulated_stations import stations_plan
 from tests.loadmgr.apps.running import Running
 from tests.loadmgr.apps.test_acquaintance import SITE
 from tests.ocpp_link.test_authority import ROOT_KEY, certified, pem_of
@@ -105,24 +106,13 @@ def test_an_emulated_station_replaces_its_files_and_comes_back(tmp_path: Path, m
         world.own("CS-3")
         files = tmp_path / "CS-3.pem", tmp_path / "CS-3.key"
         before = files[0].read_text()
-        plan = Plan(
-            url=f"wss://localhost:{world.server.port}/ocpp",
-            identities=("CS-3",),
+        plan = stations_plan(
+            f"wss://localhost:{world.server.port}/ocpp",
+            "CS-3",
             version="2.0.1",
-            evses=1,
-            max_a=16.0,
-            phases=1,
             plug_after_s=60.0,
-            stay_s=60.0,
-            energy_wh=1000.0,
-            meter_interval_s=10.0,
-            lasting_s=None,
-            messages=(),
-            faults=(),
-            password=None,
             tls=station_context(AUTHORITY, certificate=files[0], key=files[1]),
             own_certificate=files,
-            tell=lambda _: None,
         )
         running = asyncio.create_task(run_stations(plan))
         await until(lambda: "CS-3" in world.server.registrations)

@@ -21,7 +21,7 @@ from ocpp.v201 import ChargePoint as ChargePoint201
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
 
-from loadmgr.apps.field.station_run import Plan, RealClock, _station, _visit
+from loadmgr.apps.field.station_run import RealClock, _station, _visit
 from loadmgr.apps.process.serving import stop
 from loadmgr.apps.process.site import SiteProcess
 from loadmgr.apps.upstream.upstream import Relay, Upstream, serve_stations
@@ -30,6 +30,7 @@ from loadmgr.sim.station import SimStation
 from loadmgr.site_file import load_site
 from ocpp_link.transport import SystemClock
 from ocpp_link.wirelog import WireLog
+from tests.emulated_stations import stations_plan
 
 SITE = """
 schema: loadmgr/v1
@@ -228,26 +229,8 @@ class World:
         await self.relay.close()
 
     def start_station(self, identity: str, **changes: Any) -> SimStation:
-        plan = Plan(
-            **{
-                "url": f"ws://127.0.0.1:{self.relay.port}/ocpp",
-                "identities": (identity,),
-                "version": VERSIONS[identity],
-                "evses": 1,
-                "max_a": 16.0,
-                "phases": 3,
-                "plug_after_s": 0.2,
-                "stay_s": 3600.0,
-                "energy_wh": 30_000.0,
-                "meter_interval_s": 1.0,
-                "lasting_s": None,
-                "messages": (),
-                "faults": (),
-                "password": None,
-                "tell": lambda _: None,
-                **changes,
-            }
-        )
+        url = f"ws://127.0.0.1:{self.relay.port}/ocpp"
+        plan = stations_plan(url, identity, version=VERSIONS[identity], **changes)
         station = self.stations[identity] = _station(plan, identity, RealClock())
         visits = {n: [quick(_visit(plan, bay.outlet.evse))] for n, bay in station.bays.items()}
         self.lives[identity] = asyncio.create_task(station.live(visits, start_s=0.0))
