@@ -167,7 +167,7 @@ class SiteController:
             batteries=tuple(batteries),
         )
         if why is not None:
-            log.info("planned (%s), %d commands", why, len(commands))
+            log.info("planned (%s), commands: %d", why, len(commands))
         return decision
 
     @property

@@ -104,7 +104,7 @@ def override(  # noqa: PLR0913 - one parameter for each option
     else:
         from datetime import datetime
 
-        typer.echo(f"{evse}: ordered, until {datetime.fromisoformat(until).astimezone():%Y-%m-%d %H:%M}")
+        typer.echo(f"{evse}: ordered, until {datetime.fromisoformat(until):%Y-%m-%d %H:%M}")
 
 
 def password(

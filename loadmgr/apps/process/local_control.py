@@ -19,11 +19,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from loadmgr.apps.process.site import SiteProcess
 from loadmgr.apps.process.station_link import StationLink
 from loadmgr.apps.process.status import site_status
 from loadmgr.control.observation import OverrideSet
+from loadmgr.control.outside.override import said
 from loadmgr.errors import InputError
 from loadmgr.model.ids import EvseId, StationId
 
@@ -148,8 +150,10 @@ def _done(request: Any, process: SiteProcess, *, by: str, now: Callable[[], date
         case "override":
             order = order_from(process, request, by=by, now=now())
             process.observe(order, source=f"order of {by}")
-            log.info("%s: order by %s: %s", order.evse, by, {k: v for k, v in request.items() if k != "do"})
-            return {"evse": order.evse, "until": None if order.until is None else order.until.isoformat(), "by": by}
+            log.info("%s: %s", order.evse, said(order, process.site))
+            zone = ZoneInfo(process.site.time_zone)
+            until = None if order.until is None else order.until.astimezone(zone).isoformat()
+            return {"evse": order.evse, "until": until, "by": by}
         case "reload":
             return reload()
         case other:
@@ -222,23 +226,25 @@ def order_from(process: SiteProcess, request: dict[str, Any], *, by: str, now: d
         With the field and what would be right.
     """
     evse = process.site.evse_by_id[known_evse(process, request.get("evse"))]
-    said = [name for name in ("limit_a", "pause", "boost", "clear") if request.get(name) not in (None, False)]
-    if len(said) != 1:
-        raise InputError(f"an order is one of limit_a, pause, boost and clear, got {', '.join(said) or 'none of them'}")
-    limit_a = 0.0 if said == ["pause"] else _number(request, "limit_a") if said == ["limit_a"] else None
+    asked = [name for name in ("limit_a", "pause", "boost", "clear") if request.get(name) not in (None, False)]
+    if len(asked) != 1:
+        raise InputError(
+            f"an order is one of limit_a, pause, boost and clear, got {', '.join(asked) or 'none of them'}"
+        )
+    limit_a = 0.0 if asked == ["pause"] else _number(request, "limit_a") if asked == ["limit_a"] else None
     if limit_a is not None and 0.0 < limit_a < evse.min_a:
         raise InputError(
             f"limit_a: {limit_a:g} A is below the {evse.min_a:g} A with which {evse.id} charges: use pause"
         )
     until = None
     if request.get("for_s") is not None:
-        if said == ["clear"]:
+        if asked == ["clear"]:
             raise InputError("for_s: an order that is taken back has no end: leave it out")
         for_s = _number(request, "for_s")
         if not 0.0 < for_s <= LONGEST_ORDER_S:
             raise InputError(f"for_s: must be above 0 and at most a year, got {for_s:g}")
         until = now + timedelta(seconds=for_s)
-    return OverrideSet(at=now, evse=evse.id, limit_a=limit_a, boost=said == ["boost"], until=until, by=by)
+    return OverrideSet(at=now, evse=evse.id, limit_a=limit_a, boost=asked == ["boost"], until=until, by=by)
 
 
 def _number(request: dict[str, Any], name: str) -> float:

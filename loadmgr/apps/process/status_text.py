@@ -23,7 +23,8 @@ def show_status(status: dict[str, Any], console: Console | None = None) -> None:
     out.print(Text(status["site"]["name"], style="bold"), f" since {_day(controller['since'], zone)}", end="")
     if controller["remembers_until"] is not None:
         out.print(", remembers what was before", end="")
-    out.print(f", {controller['connected']} stations connected")
+    connected = controller["connected"]
+    out.print(f", {connected} station{'' if connected == 1 else 's'} connected")
     if status["csms"] is not None:
         out.print(csms_sentence(status["csms"]))
     if "evses" not in status:
@@ -36,6 +37,7 @@ def show_status(status: dict[str, Any], console: Console | None = None) -> None:
     if status["batteries"]:
         out.print(_batteries(status["batteries"]))
     out.print(_stations(status["stations"], zone))
+    _ways(out, status["stations"])
 
 
 def show_explanation(found: dict[str, Any], console: Console | None = None) -> None:
@@ -144,17 +146,25 @@ def _batteries(batteries: list[dict[str, Any]]) -> Table:
 
 
 def _stations(stations: list[dict[str, Any]], zone: ZoneInfo) -> Table:
-    table = _table("station", "link", "model", "obeys", "writes of a day", "known of it")
+    table = _table("station", "link", "model", "obeys", "writes of a day")
     for each in stations:
         link = f"OCPP {each['version']}" if each["connected"] else "never seen" if not each["seen"] else "offline"
         if each["since"] is not None:
             link += f" since {_day(each['since'], zone)}"
         model = " ".join(filter(None, (each["vendor"], each["model"], each["firmware"])))
-        quirks = ", ".join(f"{name} {_word(known['value'])}" for name, known in each["quirks"].items())
-        table.add_row(
-            each["station"], link, model or "-", _obeys(each["evses"]), _writes(each["writes"]), quirks or "-"
-        )
+        table.add_row(each["station"], link, model or "-", _obeys(each["evses"]), _writes(each["writes"]))
     return table
+
+
+def _ways(out: Console, stations: list[dict[str, Any]]) -> None:
+    """Print what is known of the ways of stations, once for those that are alike."""
+    alike: dict[str, list[str]] = {}
+    for each in stations:
+        ways = ", ".join(f"{name} {_word(known['value'])}" for name, known in each["quirks"].items())
+        alike.setdefault(ways, []).append(each["station"])
+    for ways, names in alike.items():
+        if ways:
+            out.print(f"known of {', '.join(names)}: {ways}", soft_wrap=True)
 
 
 def _obeys(evses: list[dict[str, Any]]) -> str:

@@ -14,19 +14,20 @@ from loadmgr.apps.process.status import view_status
 from loadmgr.apps.process.status_text import show_explanation, show_status
 from loadmgr.control.decision import SiteView
 from ocpp_link.profile_book import ProfileBook
+from ocpp_link.station_profile import StationProfile
 from tests.loadmgr.control import test_battery, test_discharge
 
 
-def shown(view: SiteView) -> str:
+def shown(view: SiteView, *, width: int = 220, models: ProfileBook | None = None) -> str:
     """Return the status as a person sees it, with its values as they come over the socket."""
     status = {
         "site": {"name": "yard", "time_zone": "UTC", "currency": "EUR"},
-        "controller": {"since": view.at.isoformat(), "remembers_until": None, "connected": 2},
+        "controller": {"since": view.at.isoformat(), "remembers_until": None, "connected": 1},
         "messages": {"in": 0, "out": 0},
         "csms": None,
-        **view_status(view, ProfileBook()),
+        **view_status(view, models or ProfileBook()),
     }
-    console = Console(file=io.StringIO(), width=220)
+    console = Console(file=io.StringIO(), width=width)
     with console.capture() as captured:
         show_status(json.loads(json.dumps(status)), console)
     return captured.get()
@@ -34,8 +35,19 @@ def shown(view: SiteView) -> str:
 
 def test_a_vehicle_that_feeds_back_is_shown_below_zero() -> None:
     text = shown(test_discharge.a_world().run(900).controller.view())
+    assert ", 1 station connected\n" in text
     row = next(line for line in text.splitlines() if "feeds back 12 A" in line)
     assert row.count("-12 A") == 2
+
+
+def test_what_is_known_of_stations_is_said_once_for_those_that_are_alike_and_breaks_no_word() -> None:
+    ways = StationProfile(smart_charging=True, rate_units=("A", "W"), stack_level=0)
+    text = shown(
+        test_discharge.a_world().run(60).controller.view(),
+        width=60,
+        models=ProfileBook(overrides={"S1": ways, "S2": ways}),
+    )
+    assert "known of S1, S2: smart_charging yes, rate_units A + W, stack_level 0\n" in text
 
 
 def test_a_battery_is_shown_with_what_it_is_told_and_does() -> None:
