@@ -141,7 +141,12 @@ def _planned_wh(context: Context, record: EvseRecord, charging: Charging) -> flo
     if plan is None or record.evse.id not in plan.currents_a:
         return 0.0
     drawn_ah = plan.charge_ah(record.evse.id, after=context.now, until=charging.departure)
-    return float(drawn_ah[-1]) * w_per_a_of(context.state, record)
+    planned_wh = float(drawn_ah[-1]) * w_per_a_of(context.state, record)
+    if charging.need is None:
+        return planned_wh
+    # The last hour of a plan is a whole step, but nobody is given more than was asked for.
+    most_wh = charging.need.wanted_wh if charging.need.full_wh is None else charging.need.full_wh
+    return min(planned_wh, max(0.0, most_wh - charging.ledger.delivered_wh))
 
 
 def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> CircuitView:

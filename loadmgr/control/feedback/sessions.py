@@ -15,6 +15,7 @@ from loadmgr.control.observation import (
     VehicleKnown,
 )
 from loadmgr.control.planning.scarcity import note_departure
+from loadmgr.control.planning.wishes import clear_wishes
 from loadmgr.control.safety.skew import skew_s
 from loadmgr.control.state import Charging, EndedSession, EvseRecord, LateSession, SiteState, StationRecord
 from loadmgr.model.ids import TransactionId
@@ -101,6 +102,7 @@ def end_session(
     record.refusals, record.retry_at, record.start_at = 0, None, None
     record.discharge_a, record.discharge_refused = 0.0, False
     state.alarms.clear("more than a limit refused", record.evse.id, at=at)
+    clear_wishes(state.alarms, record.evse.id, now=at)
     record.phases_lease, record.phases_wanted = None, None
     record.phases_switched_at, record.phases_refused = None, False
     state.triggers.append(f"session at {record.evse.id} ended")

@@ -97,7 +97,7 @@ def _request(
     )
     most_w = float(max_a.max()) * site.voltage_v * phases_reckoned(record)
     departure = charging.departure
-    alarm_late(state.alarms, evse.id, wanted_wh=need.wanted_wh, most_w=most_w, departure=departure, now=now)
+    _alarm_late(state, record, charging, need, most_w=most_w, now=now)
     w_per_a = site.voltage_v * phases_reckoned(record)
     tail_s = slower_s(record, need.wanted_wh, most_w=most_w, w_per_a=w_per_a) if settings.fits_tails else 0.0
     deadline = _deadline(
@@ -136,6 +136,19 @@ def _request(
         keep_off_s=0.0 if off_for_s is None else max(0.0, settings.min_off_s - off_for_s),
     )
     return with_discharge(state, record, charging, request, now=now)
+
+
+def _alarm_late(
+    state: SiteState, record: EvseRecord, charging: Charging, need: "NeedLeft", *, most_w: float, now: datetime
+) -> None:
+    evse, said = record.evse.id, charging.need
+    wanted_wh = need.wanted_wh if said is None else min(need.wanted_wh, max(0.0, said.wanted_wh - net_wh(charging)))
+    must_by = None if said is None else said.must_by
+    for kind, missing_wh, by in (
+        ("need out of reach", wanted_wh, charging.departure),
+        ("must out of reach", need.must_wh, must_by),
+    ):
+        alarm_late(state.alarms, evse, kind, missing_wh=missing_wh, most_w=most_w, by=by, now=now)
 
 
 def _sooner(settings: ControlSettings, by_s: int) -> ControlSettings:

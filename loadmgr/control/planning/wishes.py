@@ -33,6 +33,22 @@ _ADVICE = {
     ),
 }
 
+LATE = {
+    "need out of reach": (
+        Severity.NOTE,
+        "are wanted",
+        "are missing of what was wanted, and its departure is past",
+        "say a later departure or ask for less; it gets what there is",
+    ),
+    "must out of reach": (
+        Severity.WARNING,
+        "must be there",
+        "are missing that had to be there by now",
+        "say a later time for them or ask for less; it gets what there is",
+    ),
+}
+"""Alarms of needs that cannot be met in time: severity, words while there is time, words afterwards, advice."""
+
 
 def without_wishes(charging: Charging) -> Charging:
     """Return a session as if nobody had said anything of it but that it is there."""
@@ -62,22 +78,33 @@ def alarm_impossible(alarms: AlarmBook, evse: str, fault: ValueError | None, *, 
 
 
 def alarm_late(
-    alarms: AlarmBook, evse: str, *, wanted_wh: float, most_w: float, departure: datetime | None, now: datetime
+    alarms: AlarmBook, evse: str, kind: str, *, missing_wh: float, most_w: float, by: datetime | None, now: datetime
 ) -> None:
-    """Raise an alarm where no power within its own limits could still meet a need; clear it where one can."""
-    left_h = None if departure is None else max(0.0, (departure - now).total_seconds()) / SECONDS_PER_HOUR
-    if left_h is None or wanted_wh <= most_w * left_h or most_w <= 0.0:
-        alarms.clear("need out of reach", evse, at=now)
+    """Raise an alarm where no power within its own limits could still meet a need in time; clear it where one can.
+
+    Parameters
+    ----------
+    kind : str
+        One of the keys of ``LATE``.
+    missing_wh, most_w : float
+        What is left to deliver [Wh], and the most that it can be delivered with [W].
+    by : datetime, optional
+        When it has to be there; ``None`` is never too late.
+    """
+    left_h = None if by is None else max(0.0, (by - now).total_seconds()) / SECONDS_PER_HOUR
+    if left_h is None or missing_wh <= most_w * left_h or most_w <= 0.0:
+        alarms.clear(kind, evse, at=now)
         return
-    most_wh = most_w * left_h
-    alarms.raise_alarm(
-        "need out of reach",
-        evse,
-        at=now,
-        severity=Severity.NOTE,
-        cause=f"{wanted_wh / 1e3:.1f} kWh are wanted within {left_h:.1f} h, at most {most_wh / 1e3:.1f} kWh can come",
-        advice="leave later or ask for less; it gets what there is",
-    )
+    severity, is_late, is_past, advice = LATE[kind]
+    missing, most = f"{missing_wh / 1e3:.1f} kWh", f"{most_w * left_h / 1e3:.1f} kWh"
+    cause = f"{missing} {is_late} within {left_h:.1f} h, at most {most} can come" if left_h else f"{missing} {is_past}"
+    alarms.raise_alarm(kind, evse, at=now, severity=severity, cause=cause, advice=advice)
+
+
+def clear_wishes(alarms: AlarmBook, evse: str, *, now: datetime) -> None:
+    """Clear what was said of a session that is over."""
+    for kind in ("impossible wish", *LATE):
+        alarms.clear(kind, evse, at=now)
 
 
 def alarm_allocation(alarms: AlarmBook, allocation: Allocation, *, site: str, now: datetime) -> None:

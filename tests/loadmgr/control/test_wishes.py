@@ -1,10 +1,12 @@
 """A running site meets wishes that cannot be: an alarm, best effort, and nobody else loses anything by it."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from loadmgr.control.alarm import Alarm
+from loadmgr.control.alarm import Alarm, Severity
 from loadmgr.control.observation import LimitChanged, PriceUpdated, SessionDeclared, VehicleDeclared
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.series import StepFunction
@@ -79,8 +81,66 @@ def test_a_need_out_of_reach_gets_what_there_is_and_says_so() -> None:
 
     alarm = _alarm(world, "need out of reach")
     assert alarm is not None
-    assert "59.0 kWh are wanted within 1.4 h" in alarm.cause
+    assert "58.3 kWh are wanted within 1.4 h" in alarm.cause
     assert min(_held_a(world).values()) >= 6.0
+
+
+def test_a_departure_in_the_past_is_said_to_be_so_until_a_later_one_is_told() -> None:
+    world = _world()
+    need, past = EnergyNeed(wanted_wh=20_000.0), world.now - timedelta(hours=3)
+    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), need=need, departure=past))
+    world.plug("E1")
+    world.run(60)
+
+    alarm = _alarm(world, "need out of reach")
+    assert alarm is not None
+    assert re.fullmatch(r"1\d\.\d kWh are missing of what was wanted, and its departure is past", alarm.cause)
+    assert _held_a(world)["E1"] >= 6.0
+
+    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), departure=world.now + timedelta(hours=8)))
+    world.run(60)
+    assert _alarm(world, "need out of reach") is None
+
+
+@pytest.mark.parametrize(
+    ("by_h", "words"),
+    [
+        (-1.0, r"are missing that had to be there by now"),
+        (0.5, r"must be there within 0\.\d h, at most \d+\.\d kWh can come"),
+    ],
+)
+def test_what_must_be_there_too_soon_is_a_warning_until_a_later_time_is_told(by_h: float, words: str) -> None:
+    world = _world()
+    need = EnergyNeed(must_wh=15_000.0, wanted_wh=20_000.0, must_by=world.now + timedelta(hours=by_h))
+    leaves = world.now + timedelta(hours=9)
+    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), need=need, departure=leaves))
+    world.plug("E1")
+    world.run(60)
+
+    alarm = _alarm(world, "must out of reach")
+    assert alarm is not None
+    assert alarm.severity is Severity.WARNING
+    assert re.fullmatch(rf"1\d\.\d kWh {words}", alarm.cause)
+    assert _alarm(world, "need out of reach") is None
+
+    later = replace(need, must_by=world.now + timedelta(hours=5))
+    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), need=later))
+    world.run(60)
+    assert _alarm(world, "must out of reach") is None
+
+
+def test_what_was_said_of_a_wish_goes_with_its_session() -> None:
+    world = _world()
+    past = world.now - timedelta(hours=3)
+    need = EnergyNeed(must_wh=15_000.0, wanted_wh=20_000.0, must_by=past)
+    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), need=need, departure=past))
+    world.plug("E1")
+    world.run(60)
+    assert {"need out of reach", "must out of reach"} == {a.kind for a in world.controller.view().alarms}
+
+    world.unplug("E1")
+    world.run(60)
+    assert () == world.controller.view().alarms
 
 
 def test_a_price_that_is_no_number_is_the_usual_price() -> None:

@@ -42,7 +42,7 @@ def test_two_cars_share_the_fuse(client):
     answer = answered(client, two_cars())
     assert 25.0 >= sum(e["setpoint_a"] for e in answer["evses"]) > 20.0
     assert all(e["reason"] and len(e["setpoints"]) > 12 for e in answer["evses"])
-    assert all(e["session"]["expected_wh"] >= 20_000 for e in answer["evses"])
+    assert all(e["session"]["expected_wh"] == 20_000 for e in answer["evses"])  # what was asked for, and no more
 
 
 def test_a_station_of_which_nothing_is_known_first_gets_its_fail_safe(client):
