@@ -4,7 +4,7 @@ from datetime import datetime
 
 from loadmgr.control.alarm import Severity
 from loadmgr.control.safety.assumption import Assumed, standing_of
-from loadmgr.control.safety.circuits import LoadBook
+from loadmgr.control.safety.circuits import POWER, LoadBook
 from loadmgr.control.state import SiteState
 from loadmgr.model.ids import EvseId
 from loadmgr.model.units import CURRENT_TOLERANCE_A
@@ -83,10 +83,15 @@ def alarm_overfull(
             name,
             at=now,
             severity=Severity.WARNING,
-            cause=f"{name}: {float(book.load[row].max()):.1f} have to be assumed of {float(book.rows.limit[row]):g}"
-            f" at {site.name}{f': {heaviest}' if heaviest else ''}",
+            cause=f"{name}: {_with_unit(book, row, float(book.load[row].max()))} have to be assumed"
+            f" of {_with_unit(book, row, float(book.rows.limit[row]))}{f': {heaviest}' if heaviest else ''}",
             advice="nobody is given more there until it fits; connect what is offline, or look at who disobeys",
         )
+
+
+def _with_unit(book: LoadBook, row: int, value: float) -> str:
+    """Return a load or limit of a row: of a phase in A, of a power in kW."""
+    return f"{value:.1f} A" if book.rows.columns[row] < POWER else f"{value / 1e3:.1f} kW"
 
 
 def is_helpless(state: SiteState, book: LoadBook, evse: EvseId, now: datetime) -> bool:

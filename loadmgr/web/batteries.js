@@ -1,7 +1,7 @@
 // Stationary batteries: how full each is, what it does and is told, and what is planned for it.
 
 import { color, plot, time } from "./circuits.js";
-import { clock, kw, make, percent } from "./words.js";
+import { clock, kw, make, percent, sentence } from "./words.js";
 
 const HOURS_BACK = 6, LEAST_W = 50, CHANGES = 4;
 let charts = [];
@@ -36,7 +36,6 @@ function fill(place, battery, shown) {
 }
 
 const say = (place, text) => { if (place.textContent !== text) place.textContent = text; };
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const doing = (w) => (w > LEAST_W ? `charges with ${kw(w)}` : w < -LEAST_W ? `discharges with ${kw(-w)}` : "rests");
 
 // The plan in words, for those who do not see the chart: what comes next, each with its hour.

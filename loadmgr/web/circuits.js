@@ -6,27 +6,33 @@ const PHASES = ["L1", "L2", "L3"];
 const HOURS_BACK = 6;
 let charts = [];
 
-export function drawCircuits(place, circuits) {
+export function drawCircuits(place, circuits, limits) {
   place.replaceChildren(...circuits.map((circuit) => {
     const rated = circuit.rated_a.filter((a) => a != null);
-    const title = rated.length ? `${circuit.id}: ${Math.max(...rated)} A fuse` : circuit.id;
+    const fuse = rated.length ? `${circuit.id}: ${Math.max(...rated)} A fuse` : circuit.id;
+    const title = [fuse, ...limits.filter((each) => each.circuit === circuit.id).map(outside)].join(", ");
     return make("div", { class: "circuit" }, make("h3", {}, title),
       ...PHASES.map((name, i) => phaseLine(circuit, name, i)).filter(Boolean));
   }));
 }
 
+// What limits a circuit beside its fuse: without it a bar that is full far below the fuse is a riddle.
+const outside = ({ source, until }) => `limited by ${source}${until ? ` until ${clock(Date.parse(until) / 1000)}` : ""}`;
+
 function phaseLine(circuit, name, i) {
   const limit = circuit.limit_a[i];
-  if (limit === 0) return null;
+  if (!circuit.phases.includes(i)) return null;
   const now = circuit.measured_a ? circuit.measured_a[i] : 0;
   const over = limit != null && now > limit;
-  const share = (a) => (limit ? Math.max(0, Math.min(100, (100 * a) / limit)) : 0);
-  const building = Math.min(circuit.building_a[i], now), most = limit ?? 1000, back = now < -0.05;
-  const bar = make("div", { class: "bar", role: "meter", "aria-label": `${circuit.id} ${name}`, "aria-valuemin": back ? -most : 0,
-    "aria-valuemax": most, "aria-valuenow": now.toFixed(1), "aria-valuetext": back ? flow(now) : `${now.toFixed(1)} of ${limit ?? "unlimited"} A` });
+  const share = (a) => (limit == null ? 0 : Math.max(0, Math.min(100, (100 * a) / Math.max(limit, 0.1))));
+  const building = Math.min(circuit.building_a[i], now), back = now < -0.05;
+  const most = Math.max(limit ?? 1000, now), mostBack = Math.max(circuit.rated_a[i] ?? most, -now); // what flows back is up to the fuse
+  const said = back ? flow(now) : `${over ? "over: " : ""}${now.toFixed(1)} of ${limit ?? "unlimited"} A`;
+  const bar = make("div", { class: "bar", role: "meter", "aria-label": `${circuit.id} ${name}`, "aria-valuemin": back ? -mostBack : 0,
+    "aria-valuemax": most, "aria-valuenow": now.toFixed(1), "aria-valuetext": said });
   const house = make("i", { class: "building" }), cars = make("i", { class: back ? "back" : name.toLowerCase() });
   house.style.width = `${share(building)}%`;
-  cars.style.width = `${back ? share(-now) : share(now) - share(building)}%`;
+  cars.style.width = `${back ? (100 * -now) / mostBack : share(now) - share(building)}%`;
   bar.append(house, cars);
   const text = limit == null || back ? flow(now) : `${now.toFixed(1)} / ${limit.toFixed(1)} A`;
   return make("div", { class: "phase" }, make("span", {}, name), bar, make("span", { class: over ? "over" : null }, over ? `over: ${text}` : text));
@@ -44,8 +50,9 @@ export function drawChart(loadPlace, pricePlace, history, shown, id) {
   const planned = new Map(ahead.map(([s, i]) => [s, circuit.plan_a.map((phase) => phase[i])]));
   if (circuit.measured_a) behind.set(shown.at, circuit.measured_a);
   planned.set(shown.at, circuit.measured_a || [null, null, null]);
-  const limit = circuit.limit_a.some((a) => a != null) ? Math.min(...circuit.limit_a.filter((a) => a)) : null;
-  const data = [xs, xs.map(() => limit)];
+  const known = circuit.phases.map((i) => circuit.limit_a[i]).filter((a) => a != null), limit = known.length ? Math.min(...known) : null;
+  const limits = new Map(past.map((slot) => [slot.at, slot.limits[circuit.id] ?? null]));
+  const data = [xs, xs.map((s) => (s < shown.at ? limits.get(s) ?? null : limit))];
   for (let i = 0; i < 3; i += 1) data.push(xs.map((s) => behind.get(s)?.[i] ?? null), xs.map((s) => planned.get(s)?.[i] ?? null));
   const points = { show: false }, stepped = globalThis.uPlot.paths.stepped({ align: 1 });
   const series = [time, { label: "limit", stroke: color("bad"), width: 2, dash: [2, 3], points, value: said }];
@@ -85,6 +92,7 @@ function nowLine(chart, now) {
   ctx.save();
   ctx.strokeStyle = color("ink");
   ctx.lineWidth = 1;
+  ctx.setLineDash([]); // the last series may have left its own
   ctx.beginPath();
   ctx.moveTo(x, bbox.top);
   ctx.lineTo(x, bbox.top + bbox.height);

@@ -7,7 +7,7 @@ import { wireOrders } from "./orders.js";
 import { ask, follow, keepToken, Refused } from "./stream.js";
 import { drawAlarms, drawBill, drawSessions, drawStations, pairs } from "./tables.js";
 import { drawWhy } from "./why.js";
-import { clock, day, kw, make, price, speak } from "./words.js";
+import { clock, day, kw, make, price, sentence, speak } from "./words.js";
 
 const WORDS = { good: "In control.", limited: "Limited.", attention: "Attention.", danger: "Danger.", dead: "Controller away.", waiting: "Waiting." };
 const KEPT_SLOTS = 288;
@@ -19,7 +19,7 @@ let history = [], shown = null, chosen = null, charted = -Infinity;
 function light(state, text) {
   $("light").dataset.state = state;
   $("light").dataset.word = WORDS[state];
-  if ($("light").textContent !== text) $("light").textContent = text;
+  if ($("light").textContent !== sentence(text)) $("light").textContent = sentence(text);
 }
 
 function take(kind, told) {
@@ -32,7 +32,7 @@ function take(kind, told) {
   $("clock").textContent = day(shown.at);
   light(shown.light.state, shown.light.text);
   drawFigures();
-  drawCircuits($("circuits"), shown.circuits);
+  drawCircuits($("circuits"), shown.circuits, shown.limits);
   drawBatteries($("batteries"), $("batteries-body"), shown);
   drawSessions($("sessions"), $("free"), shown, chosen, choose);
   drawStations($("stations"), shown.stations);

@@ -1,6 +1,6 @@
 // Sessions, stations, alarms and the bill.
 
-import { amps, clock, kwh, make, money, percent } from "./words.js";
+import { amps, clock, kwh, make, money, percent, sentence } from "./words.js";
 
 export function drawSessions(table, free, shown, chosen, choose) {
   const busy = shown.evses.filter((evse) => evse.session);
@@ -69,15 +69,17 @@ export function drawStations(table, stations) {
     const quirks = Object.entries(station.quirks || {}).map(([name, { value, by }]) => `${name.replaceAll("_", " ")}: ${value} (${by})`);
     const known = make("details", {}, make("summary", {}, `${quirks.length} known`), ...quirks.map((text) => make("div", {}, text)));
     return make("tr", {}, cell("th", "Station", station.station),
-      cell("td", "Link", station.connected ? `up, OCPP ${station.version}` : station.seen ? "down" : "never seen"),
+      cell("td", "Link", make("span", { class: station.connected ? null : "over" }, station.connected ? `up, OCPP ${station.version}` : station.seen ? "down" : "never seen")),
       cell("td", "Model", [station.vendor, station.model, station.firmware].filter(Boolean).join(" ") || "–"),
       cell("td", "Obeys", make("span", { class: bad.length ? "over" : null }, obeys)), cell("td", "Writes today", writes || "–"), cell("td", "Quirks", quirks.length ? known : "–"));
   }));
 }
 
+const since = (alarm) => (alarm.since ? ` (since ${clock(Date.parse(alarm.since) / 1000)})` : "");
+
 export function drawAlarms(list, alarms) {
   list.replaceChildren(...(alarms.length ? alarms.map((alarm) => make("li", { "data-severity": alarm.severity },
-    make("strong", {}, `${alarm.severity}: ${alarm.subject}`), ` ${alarm.cause}`, make("br"), make("span", { class: "quiet" }, alarm.advice)))
+    make("strong", {}, `${sentence(alarm.severity)}, ${alarm.subject}:`), ` ${alarm.cause}`, make("br"), make("span", { class: "quiet" }, `${sentence(alarm.advice)}${since(alarm)}`)))
     : [make("li", { "data-severity": "note" }, "none")]));
 }
 
@@ -90,7 +92,7 @@ export function drawBill(section, place, bill) {
   if (!bill) return;
   const saved = bill.at_once_cost - bill.ended_cost;
   const rows = [[`Energy since ${clock(bill.since)}`, `${kwh(bill.energy_wh)} kWh`], ["It cost", money(bill.cost)]];
-  if (!bill.sessions_ended) rows.push(["Against charging at once", "when a session has ended"]);
+  if (!bill.sessions_ended) rows.push(["Against charging at once", "known when a session has ended"]);
   if (bill.sessions_ended) rows.push([`${bill.sessions_ended} sessions that ended`, money(bill.ended_cost)],
     ["Charged at once they had cost", money(bill.at_once_cost)], [saved >= 0 ? "Saved" : "Cost more", money(Math.abs(saved))]);
   pairs(place, rows);

@@ -20,6 +20,8 @@ export const kwh = (wh) => (wh == null ? "?" : `${(wh / 1000).toFixed(1)}`);
 export const money = (sum) => `${sum.toFixed(2)} ${currency}`;
 export const price = (p) => `${(100 * p).toFixed(1)} ct/kWh`;
 
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 // Makes an element: text is text, never markup, since stations and drivers choose it.
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);

@@ -43,6 +43,7 @@ Loads = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 class _Slot:
     start_s: int
     circuits: dict[str, list[float]] = field(default_factory=dict)
+    limits: dict[str, float | None] = field(default_factory=dict)
     evses: dict[str, tuple[float, str]] = field(default_factory=dict)
     batteries: dict[str, float] = field(default_factory=dict)
 
@@ -50,6 +51,7 @@ class _Slot:
         return {
             "at": self.start_s,
             "circuits": dict(self.circuits),
+            "limits": dict(self.limits),
             "evses": dict(self.evses),
             "batteries": dict(self.batteries),
         }
@@ -113,6 +115,7 @@ class PageFeed:
         slot = self._slots[-1]
         for circuit in view.circuits:
             slot.circuits[circuit.circuit] = [round(a, 1) for a in circuit.measured_a or (0.0, 0.0, 0.0)]
+            slot.limits[circuit.circuit] = _lowest_a(circuit, self._process().site.circuit_by_id[circuit.circuit])
         for evse in view.evses:
             if evse.session is not None:
                 slot.evses[evse.evse] = (round(evse.net_a or 0.0, 1), evse.reason)
@@ -194,6 +197,17 @@ class PageFeed:
         return self._prices[3]
 
 
+def _lowest_a(circuit: CircuitView, found: Circuit) -> float | None:
+    """Return the lowest limit of the phases that a circuit has [A]; ``None`` where none is limited."""
+    limits_a = [a for a in (circuit.limit_a[i] for i in _phases(found)) if a is not None]
+    return round(min(limits_a), 1) if limits_a else None
+
+
+def _phases(found: Circuit) -> list[int]:
+    """Return the phases that a circuit has: one that it lacks has a limit of 0 in the site file."""
+    return [i for i, limit_a in enumerate(found.limit_a) if limit_a != 0.0]
+
+
 def _plans(view: SiteView) -> tuple[object, ...]:
     evses = ((evse.plan_a, evse.phases) for evse in view.evses)
     return (view.plan_times, *evses, *(battery.plan_w for battery in view.batteries))
@@ -223,6 +237,7 @@ def _circuit(circuit: CircuitView, found: Circuit, ahead: _Ahead) -> Row:
     return {
         "id": circuit.circuit,
         "parent": found.parent,
+        "phases": _phases(found),
         "rated_a": list(found.rated_a),
         "limit_a": list(circuit.limit_a),
         "building_a": list(circuit.building_a),

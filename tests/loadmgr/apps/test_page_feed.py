@@ -91,6 +91,8 @@ def test_the_past_is_kept_in_slots_with_the_reasons_of_the_time(seen: dict[str, 
 
     assert {SLOT_S} == {b["at"] - a["at"] for a, b in itertools.pairwise(history)}
     assert len(history) <= KEPT_SLOTS
+    assert {"main", "riser_a", "riser_b"} == set(history[0]["limits"])
+    assert {59.2} == {slot["limits"]["main"] for slot in history}
     charging = [slot["evses"] for slot in history if slot["evses"]]
     assert any(current_a > 5.0 and reason for slot in charging for current_a, reason in slot.values())
 

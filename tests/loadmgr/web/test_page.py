@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from loadmgr.site_file import find_site
-from tests.loadmgr.web.stored_energy_page import stored_energy_page
+from tests.loadmgr.web.worlds_page import a_sunny_world, a_world, page_of
 
 BROWSER = os.environ.get("LOADMGR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 SIZES = {"phone": (390, 844), "laptop": (1440, 900), "wall": (1920, 1080)}
@@ -160,8 +160,52 @@ def test_everybody_can_use_it_at_every_size(browser: Any, address: str, size: st
 @pytest.fixture(scope="module")
 def stored_energy() -> Iterator[str]:
     """Return the page of a site with a battery and a vehicle that feeds back."""
-    with stored_energy_page() as address:
+    with page_of(a_world) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def sunny() -> Iterator[str]:
+    """Return the page of a site that exports on one phase while nothing may be drawn."""
+    with page_of(a_sunny_world) as address:
+        yield address
+
+
+def bar_of(page: Any, name: str) -> dict[str, Any]:
+    """Return what is drawn and said of one phase of a circuit; in one go, for it is drawn anew each second."""
+    found: dict[str, Any] = page.evaluate(
+        """(name) => {
+            const bar = document.querySelector(`[role=meter][aria-label="${name}"]`);
+            const [house, cars] = bar.children, line = bar.parentElement, text = line.lastElementChild;
+            const lineHeight = parseFloat(getComputedStyle(text).lineHeight);
+            return {
+                least: bar.ariaValueMin, most: bar.ariaValueMax, now: bar.ariaValueNow, said: bar.ariaValueText,
+                house: house.style.width, cars: [cars.className, cars.style.width], text: text.textContent,
+                over: text.className, lines: Math.round(text.offsetHeight / lineHeight),
+                fits: line.scrollWidth <= line.clientWidth,
+            };
+        }""",
+        name,
+    )
+    return found
+
+
+@needs_browser
+@pytest.mark.parametrize("size", ["phone", "laptop"])
+def test_a_phase_that_exports_has_a_bar_of_its_own_kind_that_is_never_over_a_limit(
+    browser: Any, sunny: str, size: str
+) -> None:
+    page, said = opened(browser, sunny, size=size)
+    exports, draws = bar_of(page, "main L1"), bar_of(page, "main L2")
+
+    assert ("-26", "-25.0", "feeds back 25 A") == (exports["least"], exports["now"], exports["said"])
+    assert ("0%", ["back", "96.1538%"]) == (exports["house"], exports["cars"])
+    assert ("feeds back 25 A", "") == (exports["text"], exports["over"])
+    assert ("over: 4.0 of 0 A", "over: 4.0 / 0.0 A", "over") == (draws["said"], draws["text"], draws["over"])
+    assert ("100%", "0%") == (draws["house"], draws["cars"][1])
+    assert all(each["fits"] and each["lines"] == 1 for each in (exports, draws))
+    assert "limited by operator" in (page.text_content("#circuits h3") or "")
+    assert [] == said
 
 
 @needs_browser

@@ -1,8 +1,8 @@
-"""The page of a site with a battery and a vehicle that feeds back: a simulated world, told ten seconds each second."""
+"""Pages of sites where current flows both ways, served while a simulated world goes on by ten seconds each second."""
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ import uvicorn
 from loadmgr.apps.service.app import create_app
 from loadmgr.apps.service.hosted import HostedSite
 from loadmgr.apps.service.service import build_service
-from loadmgr.control.observation import PriceUpdated, SessionDeclared
+from loadmgr.control.observation import LimitChanged, PriceUpdated, SessionDeclared
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.equipment import Battery, BatteryLink
 from loadmgr.model.ids import CircuitId, EvseId
@@ -58,10 +58,23 @@ def a_world() -> World:
     return world
 
 
+def a_sunny_world() -> World:
+    """Return a site with more sun than E1 can take on L1, and none on the other phases; nothing of it may be drawn."""
+    world = World(small_site(evses=1, limit_a=26.0, fallback_a=0.0, building_worst_a=5.0))
+    world.building_a = (-25.0, 4.0, 4.0)
+    world.connect()
+    world.run(30)
+    world.plug("E1", Vehicle(max_a=10.0))
+    world.run(120)
+    world.tell(LimitChanged(at=world.now, circuit=CircuitId("main"), source="operator", limit_a=(0.0, 0.0, 0.0)))
+    world.run(120)
+    return world
+
+
 @contextmanager
-def stored_energy_page() -> Iterator[str]:
-    """Serve the page; yields its address."""
-    world = a_world()
+def page_of(make: Callable[[], World]) -> Iterator[str]:
+    """Serve the page of a world; yields its address."""
+    world = make()
     process = SimpleNamespace(
         controller=world.controller,
         site=world.site,
