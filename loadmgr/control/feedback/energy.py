@@ -96,7 +96,7 @@ def with_value(
 def _with_lower(ledger: Ledger, register_wh: float, *, at: datetime, credible_wh: float) -> Ledger:
     if ledger.lower_wh is not None and register_wh > ledger.lower_wh:
         gained_wh = min(register_wh - ledger.lower_wh, credible_wh)
-    elif register_wh < RESET_RATIO * (ledger.register_wh or 0.0) and register_wh <= credible_wh:
+    elif 0.0 <= register_wh < RESET_RATIO * (ledger.register_wh or 0.0) and register_wh <= credible_wh:
         gained_wh = register_wh
     else:
         return replace(ledger, lower_wh=register_wh)

@@ -6,7 +6,8 @@ Rules
    the link was down, feed its ledger.
 2. A current without a phase is taken as that of every phase in use (OCPP: the per-phase maximum), a power alone as
    spread over the phases in use.
-3. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
+3. A number that is none (infinite, or not a number) says nothing, and a meter that tells one goes stale.
+4. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
    beyond those counts at once.
 """
 
@@ -55,6 +56,7 @@ TELLING_A = 3.0
 def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, settings: ControlSettings) -> None:
     """Fold what an EVSE measured into its record and its session's ledger."""
     station = state.stations[record.evse.station]
+    seen = _of_numbers(seen)
     if record.charging is None:
         adopt_session(state, record, station, seen)
         state.stirred = state.stirred or record.charging is not None
@@ -82,6 +84,22 @@ def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, s
         _fold_phases(state, record, seen.currents_a)
     _judge(state, record, before, at=seen.at, settings=settings)
     _fold_acceptance(state, record, at=seen.at, settings=settings)
+
+
+def _of_numbers(seen: EvseReading) -> EvseReading:
+    """Return a reading without what is no number."""
+    wrong: dict[str, None] = {name: None for name in _ALONE if not _is_number(getattr(seen, name))}
+    for name in ("currents_a", "export_currents_a"):
+        if not all(_is_number(a) for a in getattr(seen, name) or ()):
+            wrong[name] = None
+    return replace(seen, **wrong) if wrong else seen  # type: ignore[arg-type]
+
+
+_ALONE = ("current_a", "power_w", "energy_wh", "state_of_charge_ratio", "offered_a", "export_w", "exported_wh")
+
+
+def _is_number(value: float | None) -> bool:
+    return value is None or math.isfinite(value)
 
 
 def grid_currents_a(state: SiteState, record: EvseRecord, seen: EvseReading) -> PhaseAmps | None:
@@ -302,6 +320,8 @@ def fold_site_reading(state: SiteState, seen: SiteMeterReading) -> None:
             seen=f"meter {seen.meter} sends readings",
             advice="correct the id of the meter",
         )
+        return
+    if not all(math.isfinite(a) for a in seen.currents_a):
         return
     state.meters[meter.id] = MeterRecord(at=seen.at, currents_a=seen.currents_a)
     state.alarms.clear("stale meter", meter.id, at=seen.at)

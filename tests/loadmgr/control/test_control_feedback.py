@@ -6,23 +6,25 @@ from datetime import datetime, timedelta
 import pytest
 
 from loadmgr.control.command import Command, SetProfile
+from loadmgr.control.feedback.energy import Ledger, with_register
 from loadmgr.control.observation import (
     EvseReading,
     LimitChanged,
     Outcome,
     SessionDeclared,
+    SiteMeterReading,
     StationTraits,
     TransactionEnded,
     TransactionStarted,
 )
-from loadmgr.model.ids import CircuitId, EvseId, StationId
+from loadmgr.model.ids import CircuitId, EvseId, MeterId, StationId
 from loadmgr.model.profile import (
     ProfileKind,
     ProfilePurpose,
     RateUnit,
 )
 from loadmgr.model.session import EnergyNeed
-from tests.control_world import Vehicle, World, prompt, ready, small_site, view_of
+from tests.control_world import START, Vehicle, World, prompt, ready, small_site, view_of
 
 
 def test_current_that_a_vehicle_leaves_is_handed_on_after_its_limit_is_lowered():
@@ -193,3 +195,54 @@ def test_a_station_that_takes_changes_seldom_gets_the_same_again_later():
     assert all(world.station(each).limit_a(world.now) >= 6.0 for each in ("E1", "E2"))
     assert [] == [alarm for alarm in world.controller.view().alarms if alarm.kind == "limit refused"]
     assert [] == world.over
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf"), -float("inf")])
+def test_a_meter_that_tells_no_number_goes_stale_and_makes_no_headroom(nothing):
+    world = ready(World(small_site(evses=1, limit_a=50.0, building_worst_a=20.0)))
+    world.building_a = (30.0, 30.0, 30.0)
+    world.plug("E1")
+    world.run(120)
+    world.meter_works = False
+    for _ in range(300):
+        world.tell(SiteMeterReading(at=world.now, meter=MeterId("meter"), currents_a=(nothing, nothing, nothing)))
+        world.run(1)
+
+    alarms = {a.kind for a in world.controller.view().alarms}
+    assert ("stale meter" in alarms, "no plan" in alarms) == (True, False)
+    assert 20.0 >= view_of(world, "E1").held_a
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf")])
+def test_what_a_station_tells_that_is_no_number_says_nothing(nothing):
+    world = ready(World(small_site(evses=1)))
+    world.plug("E1")
+    world.run(100)
+    before = view_of(world, "E1")
+    world.tell(
+        EvseReading(
+            at=world.now,
+            station=StationId("S1"),
+            number=1,
+            currents_a=(nothing, 0.0, 0.0),
+            current_a=nothing,
+            power_w=nothing,
+            energy_wh=nothing,
+            state_of_charge_ratio=nothing,
+        )
+    )
+    world.run(1)
+    after = view_of(world, "E1")
+
+    assert before.measured_a == after.measured_a
+    assert before.session.delivered_wh <= after.session.delivered_wh < 1000.0
+    world.run(300)
+    assert 1000.0 < view_of(world, "E1").session.delivered_wh < 3000.0
+
+
+def test_a_register_below_zero_has_not_started_anew():
+    ledger = with_register(Ledger(at=START), 6.0, at=START, max_w=11_000.0)
+    for register_wh in (-4.0, -5.0, -6.0):
+        ledger = with_register(ledger, register_wh, at=START, max_w=11_000.0)
+
+    assert (0.0, 0) == (ledger.delivered_wh, ledger.resets)
