@@ -57,3 +57,16 @@ class DeadMan:
         if self.heartbeat_s is None or told_at is None:
             return False
         return now >= told_at + timedelta(seconds=self.heartbeat_s / 2.0)
+
+
+def lower(first: float | None, second: float | None) -> float | None:
+    """Return the lower of two limits; ``None`` is no limit."""
+    return min((a for a in (first, second) if a is not None), default=None)
+
+
+def lower_phases(limit_a: PhaseLimits | None, other_a: PhaseLimits | None) -> PhaseLimits | None:
+    """Return the lower of two limits on each phase; ``None`` is no limit."""
+    if limit_a is None or other_a is None:
+        return other_a if limit_a is None else limit_a
+    first, second, third = (lower(a, b) for a, b in zip(limit_a, other_a, strict=True))
+    return first, second, third

@@ -9,7 +9,6 @@ Rules
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +17,7 @@ from loadmgr.errors import InputError
 from loadmgr.feeds.dead_man import DeadMan
 from loadmgr.feeds.http_get import fetch_json, place_name
 from loadmgr.feeds.json_place import at_pointer, number_at
-from loadmgr.feeds.limit_file import LimitWords, Told, limits_in
-from loadmgr.model.topology import PhaseLimits
+from loadmgr.feeds.limit_file import LimitWords, Told, limits_in, lowered
 from loadmgr.site_file.sources import HttpPlace
 
 
@@ -65,7 +63,7 @@ class JsonLimits:
         """
         told = self._told(document)
         if kept:
-            return [] if self._heard else self._words.of([self._lowered(each) for each in told], now)
+            return [] if self._heard else self._words.of([lowered(each, self._dead_man) for each in told], now)
         self._heard = True
         if told == self._last and not self._dead_man.is_due(self._told_at, now):
             return []
@@ -84,13 +82,6 @@ class JsonLimits:
         if self._number_is == "limit_a":
             return (Told(circuit=circuit, limit_a=(number, number, number)),)
         return (Told(circuit=circuit, limit_w=number * (1000.0 if self._number_is == "limit_kw" else 1.0)),)
-
-    def _lowered(self, told: Told) -> Told:
-        if told.circuit != self._dead_man.circuit:
-            return told
-        silent_a = self._dead_man.silent_limit_a
-        lower_w = lower(told.limit_w, self._dead_man.silent_limit_w)
-        return replace(told, limit_a=lower_phases(told.limit_a, silent_a), limit_w=lower_w)
 
 
 class HttpLimitFeed:
@@ -121,16 +112,3 @@ class HttpLimitFeed:
 def _placed(error: InputError, place: HttpPlace) -> str:
     name = place_name(place.url)
     return str(error) if name in str(error) else f"{name}: {error}"
-
-
-def lower(first: float | None, second: float | None) -> float | None:
-    """Return the lower of two limits; ``None`` is no limit."""
-    return min((a for a in (first, second) if a is not None), default=None)
-
-
-def lower_phases(limit_a: PhaseLimits | None, other_a: PhaseLimits | None) -> PhaseLimits | None:
-    """Return the lower of two limits on each phase; ``None`` is no limit."""
-    if limit_a is None or other_a is None:
-        return other_a if limit_a is None else limit_a
-    first, second, third = (lower(a, b) for a, b in zip(limit_a, other_a, strict=True))
-    return first, second, third

@@ -44,7 +44,7 @@ def number_at(document: Any, pointer: str) -> float:
     value = at_pointer(document, pointer)
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # whole numbers of hundreds of digits are JSON too
         number = math.nan
     if not math.isfinite(number):
         raise InputError(f"{pointer} of the document is no number: {str(value)[:40]!r}")

@@ -4,22 +4,23 @@ Rules
 -----
 1. The writer replaces the file as a whole (writes beside it and renames); what does not parse is no limit and no word
    of life: the last one holds until its source counts as silent.
-2. Every change of the file, a mere touch too, is a word of life. What it no longer names is taken away.
-3. A file that cannot be used is a fault with file, place and field, told once for each change of it.
+2. Every change of the file, a mere touch too, is a word of life. What it no longer names is taken away. A file that was
+   last changed longer ago than the heartbeat is none when it is first read: after a restart it lifts no silence.
+3. A file that cannot be used is a fault with file, place and field for as long as it stays so.
 """
 
 import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from loadmgr.control.outside.outside import LimitChanged
 from loadmgr.errors import InputError
-from loadmgr.feeds.dead_man import DeadMan
+from loadmgr.feeds.dead_man import DeadMan, lower, lower_phases
 from loadmgr.model.ids import CircuitId
 from loadmgr.model.topology import PhaseLimits
 
@@ -36,6 +37,14 @@ class Told:
     limit_w: float | None = None
     until: datetime | None = None
     vehicles_only: bool = False
+
+
+def lowered(told: Told, dead_man: DeadMan) -> Told:
+    """Return what may be old as it may count: on the dead man's circuit, the lower of it and what silence brings."""
+    if told.circuit != dead_man.circuit:
+        return told
+    limit_a = lower_phases(told.limit_a, dead_man.silent_limit_a)
+    return replace(told, limit_a=limit_a, limit_w=lower(told.limit_w, dead_man.silent_limit_w))
 
 
 class LimitFile:
@@ -57,7 +66,8 @@ class LimitFile:
         self._dead_man = dead_man
         self._words = LimitWords(dead_man)
         self._seen: tuple[int, int, int] | None = None
-        self._began = remembered
+        self._fault: str | None = None
+        self._began = self._remembered = remembered
 
     def poll(self, now: datetime) -> list[LimitChanged]:
         """Return what the file says if it changed since the last poll.
@@ -65,20 +75,45 @@ class LimitFile:
         Raises
         ------
         InputError
-            If it changed and cannot be used; the next poll goes on.
+            If it cannot be used; the next poll goes on.
         """
         first = [] if self._began else self._dead_man.begin(now)
         self._began = True
         try:
+            news = self._read(now)
+        except InputError:
+            if first:
+                return first  # before anything was heard the dead man comes first; the next poll tells the fault
+            raise
+        return first + news
+
+    def _read(self, now: datetime) -> list[LimitChanged]:
+        try:
             status = self._path.stat()
-        except OSError:
-            return first  # not there (any more): the dead man decides
+        except OSError as fault:  # what it said holds until the dead man decides
+            raise InputError(
+                f"{self._path}: cannot be read: {fault.strerror}; write one that names no limit where there is none"
+            ) from None
         mark = (status.st_mtime_ns, status.st_size, status.st_ino)
         if mark == self._seen:
-            return first
-        self._seen = mark
-        told = read_limits(self._path, default_circuit=self._dead_man.circuit)
-        return first + self._words.of(told, now)
+            if self._fault is not None:
+                raise InputError(self._fault)
+            return []
+        is_old = self._seen is None and self._is_old(status.st_mtime, now)
+        self._seen, self._fault = mark, None
+        try:
+            told = read_limits(self._path, default_circuit=self._dead_man.circuit)
+        except InputError as fault:
+            self._fault = str(fault)
+            raise
+        if not is_old:
+            return self._words.of(told, now)
+        words = self._words.of([lowered(each, self._dead_man) for each in told], now)
+        return [word for word in words if not (self._remembered and word.circuit == self._dead_man.circuit)]
+
+    def _is_old(self, changed_s: float, now: datetime) -> bool:
+        heartbeat_s = self._dead_man.heartbeat_s
+        return heartbeat_s is not None and now.timestamp() - changed_s > heartbeat_s
 
 
 class LimitWords:
@@ -209,7 +244,7 @@ def _field(place: str, row: Mapping[str, Any], name: str, parse: Callable[[Any],
         return None
     try:
         return parse(row[name])
-    except (ValueError, TypeError) as fault:
+    except (ValueError, TypeError, OverflowError) as fault:
         raise InputError(f"{place}: field {name}: {fault}") from fault
 
 
@@ -235,7 +270,7 @@ def _instant(value: Any) -> datetime:
     at = datetime.fromisoformat(str(value))
     if at.tzinfo is None:
         raise ValueError(f"needs a zone, such as {value}Z")
-    return at
+    return at.astimezone(UTC)
 
 
 def _truth(value: Any) -> bool:

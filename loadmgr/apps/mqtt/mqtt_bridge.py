@@ -46,8 +46,9 @@ from loadmgr.apps.process.local_control import order_from
 from loadmgr.apps.process.outside import BROKER_FORM
 from loadmgr.apps.process.site import SiteProcess
 from loadmgr.control.observation import BatteryReading, LimitChanged, Observation, SiteMeterReading
+from loadmgr.control.outside.limits import fault_of
 from loadmgr.errors import InputError
-from loadmgr.feeds.json_limit import lower, lower_phases
+from loadmgr.feeds.dead_man import lower, lower_phases
 from loadmgr.feeds.limit_file import limit_of
 from loadmgr.feeds.topic import Listener
 from loadmgr.model.ids import MeterId
@@ -278,12 +279,11 @@ class MqttBridge:
         name, silent_a = f"MQTT {source[:80]}", extra.get("silent_limit_a")
         if kept and (told.circuit, name) in self._heard:
             raise InputError("was kept by the broker and may be old: its source has been heard since")
-        self._heard.add((told.circuit, name))
         limit_a, limit_w = told.limit_a, told.limit_w
         if kept:
             silent_each = None if silent_a is None else (silent_a, silent_a, silent_a)
             limit_a, limit_w = lower_phases(limit_a, silent_each), lower(limit_w, extra.get("silent_limit_w"))
-        return LimitChanged(
+        changed = LimitChanged(
             at=self._now(),
             circuit=told.circuit,
             source=name,
@@ -295,6 +295,11 @@ class MqttBridge:
             silent_limit_w=extra.get("silent_limit_w"),
             vehicles_only=told.vehicles_only,
         )
+        wrong = fault_of(changed)
+        if wrong is not None:
+            raise InputError(wrong)
+        self._heard.add((told.circuit, name))
+        return changed
 
 
 class _Batteries:
@@ -329,7 +334,7 @@ def _is_on(name: str, text: str) -> bool:
 def _number(name: str, value: object) -> float:
     try:
         found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
         raise InputError(f"{name}: must be a number, got {str(value)[:40]!r}")

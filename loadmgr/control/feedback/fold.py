@@ -45,6 +45,7 @@ from loadmgr.control.observation import (
     VehicleKnown,
 )
 from loadmgr.control.outside.foreign import fold_foreign
+from loadmgr.control.outside.limits import fault_of
 from loadmgr.control.outside.override import fold_override
 from loadmgr.control.sending.answers import fold_answer, fold_composite
 from loadmgr.control.sending.form import take_known_form
@@ -341,6 +342,18 @@ def _fold_limit(state: SiteState, seen: LimitChanged) -> None:
         )
         return
     key = (seen.circuit, seen.source)
+    wrong = fault_of(seen)
+    if wrong is not None:
+        state.alarms.raise_alarm(
+            "unusable limit",
+            f"{seen.source} on {seen.circuit}",
+            at=seen.at,
+            severity=Severity.WARNING,
+            cause=f"{seen.source} limits {seen.circuit}, but {wrong}: what it said before holds",
+            advice="correct what it says",
+        )
+        return
+    state.alarms.clear("unusable limit", f"{seen.source} on {seen.circuit}", at=seen.at)
     nothing = (seen.limit_a, seen.limit_w, seen.silent_limit_a, seen.silent_limit_w) == (None,) * 4
     if nothing:
         state.limits.pop(key, None)

@@ -7,6 +7,7 @@ Rules
    silence holds, also when the limit that it told has ended: a link that died is never taken for permission.
 """
 
+import math
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +17,9 @@ from loadmgr.control.safety.circuits import Limits
 from loadmgr.control.state import SiteState
 from loadmgr.model.ids import CircuitId
 from loadmgr.model.topology import PhaseLimits
+
+LONGEST_HEARTBEAT_S = 366 * 86_400.0
+"""Who repeats himself more rarely than once a year promises nothing [s]."""
 
 
 def limits_now(state: SiteState, now: datetime) -> dict[CircuitId, Limits]:
@@ -35,6 +39,17 @@ def limits_now(state: SiteState, now: datetime) -> dict[CircuitId, Limits]:
                 _alarm_silence(state, outside, now)
         out[circuit.id] = held
     return out
+
+
+def fault_of(told: LimitChanged) -> str | None:
+    """Return what is wrong with a limit, in words; ``None`` where it can be obeyed."""
+    amps = [*(told.limit_a or ()), *(told.silent_limit_a or ())]
+    for value in (*amps, told.limit_w, told.silent_limit_w):
+        if value is not None and not 0.0 <= value < math.inf:
+            return f"a limit of {value:g} cannot be"
+    if told.heartbeat_s is not None and not 0.0 < told.heartbeat_s <= LONGEST_HEARTBEAT_S:
+        return f"a heartbeat of {told.heartbeat_s:g} s cannot be"
+    return None
 
 
 def is_silent(outside: LimitChanged, now: datetime) -> bool:

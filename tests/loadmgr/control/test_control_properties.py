@@ -1,7 +1,7 @@
 """Whatever happens to messages: what stations may draw fits, and no observation breaks the controller."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -96,10 +96,13 @@ def _move(world: World, move: str, evse: str) -> None:
 
 
 stations = st.sampled_from([StationId("S1"), StationId("S2"), StationId("S3"), StationId("nobody")])
-instants = st.integers(0, 4000).map(lambda s: START + timedelta(seconds=s))
-amps = st.floats(-10, 500) | st.just(0.0)
+instants = st.integers(0, 4000).map(lambda s: START + timedelta(seconds=s)) | st.just(START)
+odd_instants = instants | st.sampled_from([datetime(year, 12, 31, tzinfo=UTC) for year in (1, 1970, 9999)])
+odd = st.sampled_from([0.0, -0.0, 5e-324, -16.0, 1e9, 1e300, -1e300, float("inf"), float("-inf"), float("nan")])
+amps = st.floats(-10, 500) | odd
 maybe_amps = st.none() | amps
-energies = st.none() | st.floats(-1e5, 1e9)
+maybe_each = st.none() | st.tuples(maybe_amps, maybe_amps, maybe_amps)
+energies = st.none() | st.floats(-1e5, 1e9) | odd
 transactions = st.sampled_from([TransactionId("1"), TransactionId("2"), TransactionId("x" * 36)])
 numbers = st.integers(0, 3)
 needs = st.none() | st.floats(0, 1e5).map(lambda wh: EnergyNeed(wanted_wh=wh))
@@ -141,9 +144,14 @@ observations = st.one_of(
         transaction=st.none() | transactions,
         currents_a=st.none() | st.tuples(maybe_amps, maybe_amps, maybe_amps),
         current_a=maybe_amps,
-        power_w=st.none() | st.floats(-1e4, 1e6),
+        power_w=st.none() | st.floats(-1e4, 1e6) | odd,
         energy_wh=energies,
-        state_of_charge_ratio=st.none() | st.floats(0, 1),
+        state_of_charge_ratio=st.none() | st.floats(0, 1) | odd,
+        offered_a=maybe_amps,
+        export_currents_a=maybe_each,
+        export_w=maybe_amps,
+        exported_wh=energies,
+        measured_at=st.none() | odd_instants,
         live=st.booleans(),
     ),
     st.builds(
@@ -174,10 +182,50 @@ observations = st.one_of(
         o.LimitChanged,
         at=instants,
         circuit=st.sampled_from([CircuitId("main"), CircuitId("none")]),
-        source=st.just("test"),
-        limit_a=st.none() | st.just((10.0, None, 0.0)),
-        limit_w=st.none() | st.floats(0, 1e5),
-        until=st.none() | instants,
+        source=st.sampled_from(["one", "other"]),
+        limit_a=maybe_each | st.just((10.0, None, 0.0)),
+        limit_w=st.none() | st.floats(0, 1e5) | odd,
+        until=st.none() | odd_instants,
+        heartbeat_s=st.none() | st.floats(0, 1e5) | odd,
+        silent_limit_a=maybe_each,
+        silent_limit_w=maybe_amps,
+        vehicles_only=st.booleans(),
+    ),
+    st.builds(
+        o.OverrideSet,
+        at=instants,
+        evse=st.sampled_from([EvseId("E1"), EvseId("E9")]),
+        limit_a=maybe_amps,
+        boost=st.booleans(),
+        until=st.none() | odd_instants,
+    ),
+    st.builds(o.SourceTrouble, at=instants, source=st.just("test"), cause=st.none() | st.just("?")),
+    st.builds(
+        o.BatteryReading,
+        at=instants,
+        battery=st.sampled_from(["box", "none"]),
+        power_w=amps,
+        state_of_charge_ratio=maybe_amps,
+    ),
+    st.builds(
+        o.StationTraits,
+        at=instants,
+        station=stations,
+        stack_level=st.none() | st.integers(-1, 100),
+        max_periods=st.none() | st.integers(0, 3),
+        zero_ok=st.none() | st.booleans(),
+        takes_tx=st.none() | st.booleans(),
+        takes_tx_default=st.none() | st.booleans(),
+    ),
+    st.builds(
+        o.ForeignProfiles,
+        at=instants,
+        station=stations,
+        number=numbers,
+        source=st.just("EMS"),
+        profiles=st.none() | st.just(()),
+        by_station=st.booleans(),
+        last=st.booleans(),
     ),
     st.builds(
         o.CommandAnswered,

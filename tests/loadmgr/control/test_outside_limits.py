@@ -159,3 +159,55 @@ def test_a_power_limit_is_kept():
 
     drawn = world.draw_a(CircuitId("main"))
     assert 6 * 230.0 <= sum(drawn) * 230.0 <= 11_040.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit_w": float("nan")},
+        {"limit_w": -1.0},
+        {"limit_a": (16.0, float("inf"), None)},
+        {"limit_a": (16.0, 16.0, 16.0), "silent_limit_w": -5.0, "heartbeat_s": 60.0},
+        {"limit_a": (16.0, 16.0, 16.0), "heartbeat_s": 1e300},
+        {"limit_a": (16.0, 16.0, 16.0), "heartbeat_s": float("nan")},
+        {"limit_a": (16.0, 16.0, 16.0), "heartbeat_s": 0.0},
+    ],
+)
+def test_a_limit_that_cannot_be_is_told_and_leaves_the_one_before_in_force(wrong):
+    world = charging()
+    world.tell(LimitChanged(at=world.now, circuit=MAIN, source="ems", limit_a=(40.0, 40.0, 40.0)))
+    world.run(90)
+    world.tell(LimitChanged(at=world.now, circuit=MAIN, source="ems", **wrong))
+    world.run(600)
+
+    assert 16.0 < max(world.draw_a(MAIN)) <= 40.0
+    kinds = {a.kind for a in world.controller.view().alarms}
+    assert "unusable limit" in kinds
+    assert "no plan" not in kinds
+    world.tell(LimitChanged(at=world.now, circuit=MAIN, source="ems", limit_a=(20.0, 20.0, 20.0)))
+    world.run(90)
+    assert max(world.draw_a(MAIN)) <= 20.0
+    assert "unusable limit" not in {a.kind for a in world.controller.view().alarms}
+
+
+@pytest.mark.parametrize(("every_s", "why"), [(60, ["told"]), (62, ["told"] + ["silent", "told"] * 5)])
+def test_a_heartbeat_that_comes_in_time_is_none_and_one_that_comes_late_is_silence_until_it_comes(every_s, why):
+    world = charging()
+    said = {"circuit": MAIN, "source": "ems", "heartbeat_s": 60.0, "silent_limit_a": (10.0, 10.0, 10.0)}
+    world.tell(LimitChanged(at=world.now, limit_a=(40.0, 40.0, 40.0), **said))
+    for _ in range(5):
+        world.run(every_s)
+        world.tell(LimitChanged(at=world.now, limit_a=(40.0, 40.0, 40.0), **said))
+
+    world.run(1)
+    assert why == [e.why for e in evidence(world) if e.obeyed_at is None]
+
+
+def test_of_two_sources_on_one_circuit_the_lower_holds_whoever_comes_last():
+    world = charging()
+    for source, limit_a in (("ems", 20.0), ("dso", 45.0), ("ems", 60.0), ("dso", 0.0), ("ems", 50.0)):
+        world.tell(LimitChanged(at=world.now, circuit=MAIN, source=source, limit_a=(limit_a,) * 3))
+        world.run(90)
+        held = {e.source: e.limit_a[0] for e in evidence(world) if e.limit_a is not None}
+        building_a = 2.0
+        assert max(world.draw_a(MAIN)) <= max(0.0, min(held.values()) - building_a) + 1e-6

@@ -144,6 +144,12 @@ def test_one_number_may_be_a_limit(web: WebDouble, number_is: str, value: object
     assert [expected] == told(limits(web, at="/now", number_is=number_is, remembered=True).poll(T0))
 
 
+def test_a_number_of_hundreds_of_digits_is_none(web: WebDouble) -> None:
+    web.answers["/limit"] = {"now": 10**400}
+    with pytest.raises(InputError, match="/now of the document is no number"):
+        limits(web, at="/now", number_is="limit_w", remembered=True).poll(T0)
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

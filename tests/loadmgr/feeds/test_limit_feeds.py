@@ -44,7 +44,6 @@ def told(news: list[LimitChanged]) -> list[tuple[str, object, object]]:
 def test_a_json_file_is_told_once_for_each_change(tmp_path):
     path = tmp_path / "limits.json"
     feed = LimitFile(path, PLAIN)
-    assert [] == feed.poll(T0)
     replaced(path, '[{"limit_a": 20}, {"circuit": "riser", "limit_w": 4200, "until": "2024-06-03T21:00:00Z"}]')
 
     assert [("main", (20.0, 20.0, 20.0), None), ("riser", None, 4200.0)] == told(feed.poll(after(1)))
@@ -77,6 +76,14 @@ def test_a_csv_file_says_the_same(tmp_path):
     )
 
 
+@pytest.mark.parametrize("text", ["\ufefflimit_a,until\r\n16,\r\n", "limit_a,until\n16", "limit_a\r16\r"])
+def test_a_csv_file_is_read_whatever_its_ends_of_lines_and_mark_of_order(tmp_path, text):
+    path = tmp_path / "limits.csv"
+    path.write_bytes(text.encode())
+
+    assert [(16.0, 16.0, 16.0)] == [one.limit_a for one in read_limits(path, default_circuit=MAIN)]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -85,6 +92,14 @@ def test_a_csv_file_says_the_same(tmp_path):
         ("a.json", '{"limit": 3}', "limit 1: field limit is not known"),
         ("a.json", '{"limit_a": -3}', "limit 1: field limit_a: must be a number of 0 or above"),
         ("a.json", '{"limit_a": true}', "limit 1: field limit_a: must be a number of 0 or above"),
+        ("a.json", '{"limit_w": 1' + 400 * "0" + "}", "limit 1: field limit_w"),
+        ("a.json", '{"limit_w": 3, "until": "0001-01-01T00:00:00+14:00"}', "limit 1: field until"),
+        ("a.json", '{"limit_w": Infinity}', "limit 1: field limit_w: must be a number of 0 or above"),
+        ("a.json", "", "is not JSON"),
+        ("a.json", '{"limit_a": 16', "is not JSON"),
+        ("a.csv", "", "line 1: the header needs limit_a or limit_w"),
+        ("a.csv", "limit_a\nnan\n", "line 2: field limit_a: must be a number of 0 or above"),
+        ("a.csv", "limit_a\n-6\n", "line 2: field limit_a: must be a number of 0 or above"),
         ("a.json", '{"limit_w": NaN}', "limit 1: field limit_w: must be a number of 0 or above"),
         ("a.json", '{"limit_a": {"L4": 3}}', "limit 1: field limit_a: names phases L1, L2, L3, got L4"),
         ("a.json", '{"limit_w": 3, "until": "2024-06-03T21:00:00"}', "limit 1: field until: needs a zone"),
@@ -103,16 +118,81 @@ def test_a_file_that_cannot_be_used_is_a_fault_with_its_place(tmp_path, name, te
     assert str(raised.value).startswith(str(path))
 
 
-def test_a_fault_is_raised_once_for_each_change_and_is_no_word_of_life(tmp_path):
+def test_a_file_that_cannot_be_used_is_a_fault_until_it_can_and_no_word_of_life(tmp_path):
     path = tmp_path / "limits.json"
     feed = LimitFile(path, GUARDED)
     replaced(path, '{"limit_a": 20}')
     feed.poll(T0)
     replaced(path, "{")
+    for second in (1, 2, 3):
+        with pytest.raises(InputError, match="is not JSON"):
+            feed.poll(after(second))
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        feed.poll(after(4))
+    replaced(path, '{"limit_a": 20}')
+
+    assert 1 == len(feed.poll(after(5)))
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"limit_a": -1}'])
+def test_a_file_that_cannot_be_used_from_the_start_has_its_dead_man_all_the_same(tmp_path, text):
+    path = tmp_path / "limits.json"
+    if text is not None:
+        path.write_text(text)
+    feed = LimitFile(path, GUARDED)
+    (begun,) = feed.poll(T0)
+
+    assert (60.0, (10.0, 10.0, 10.0), None) == (begun.heartbeat_s, begun.silent_limit_a, begun.limit_a)
     with pytest.raises(InputError):
         feed.poll(after(1))
 
-    assert [] == feed.poll(after(2))
+
+@pytest.mark.parametrize(
+    ("age_s", "remembered", "expected"),
+    [
+        (50.0, True, [(40.0, 40.0, 40.0)]),
+        (70.0, True, []),
+        (70.0, False, [None, (10.0, 10.0, 10.0)]),
+        (50.0, False, [None, (40.0, 40.0, 40.0)]),
+    ],
+)
+def test_a_file_that_stood_still_over_a_restart_lifts_no_silence(tmp_path, age_s, remembered, expected):
+    path = tmp_path / "limits.json"
+    path.write_text('[{"limit_a": 40}, {"circuit": "riser", "limit_a": 5}]')
+    os.utime(path, (T0.timestamp() - age_s,) * 2)
+    feed = LimitFile(path, GUARDED, remembered=remembered)
+    news = feed.poll(T0)
+
+    assert expected == [word.limit_a for word in news if word.circuit == MAIN]
+    assert [(5.0, 5.0, 5.0)] == [word.limit_a for word in news if word.circuit == "riser"]
+    os.utime(path, (T0.timestamp(),) * 2)
+    assert (40.0, 40.0, 40.0) == feed.poll(after(1))[0].limit_a
+
+
+def test_the_trouble_of_a_file_stands_until_the_file_is_mended(tmp_path):
+    path = tmp_path / "limits.json"
+    path.write_text("{")
+    seen: list[Fact] = []
+
+    async def run() -> None:
+        clock, polls = StepClock(), asyncio.Event()
+
+        def observe(fact: Fact) -> None:
+            seen.append(fact)
+            if isinstance(fact, LimitChanged) and fact.limit_a is not None:
+                polls.set()
+
+        task = asyncio.create_task(poll_feeds([LimitFile(path, PLAIN)], clock=clock, observe=observe, every_s=1.0))
+        await asyncio.wait_for(clock.reached(20.0), 30.0)
+        replaced(path, '{"limit_a": 20}')
+        await asyncio.wait_for(polls.wait(), 30.0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    said = [fact.cause is None for fact in seen if isinstance(fact, SourceTrouble)]
+    assert [False, True] == said
 
 
 def test_a_relay_is_told_when_it_changes_and_within_half_of_the_heartbeat(tmp_path):
@@ -152,6 +232,13 @@ class StepClock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self._moved = asyncio.Event()
+
+    async def reached(self, seconds: float) -> None:
+        """Wait until a test slept so far."""
+        while self.seconds < seconds:
+            self._moved.clear()
+            await self._moved.wait()
 
     def now(self) -> datetime:
         return after(self.seconds)
@@ -161,6 +248,7 @@ class StepClock:
 
     async def sleep_until(self, when_s: float) -> None:
         self.seconds = when_s
+        self._moved.set()
         await asyncio.sleep(0)
 
 
@@ -278,7 +366,22 @@ def test_evidence_is_a_chain_that_goes_on_after_a_restart(tmp_path):
     assert (first["hash"], after(20).isoformat()) == (second["before"], second["obeyed_at"])
 
 
-@pytest.mark.parametrize("tampered", ["changed", "left out"])
+@pytest.mark.parametrize("kept", [1, 40, -1])
+def test_evidence_goes_on_behind_a_line_that_a_power_cut_left_half_written(tmp_path, kept):
+    path = tmp_path / "evidence.jsonl"
+    log = EvidenceLog(path)
+    for second in range(3):
+        log.write(entry(second))
+    *whole, last = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(whole) + last[:kept])
+    known = 3 if kept == -1 else 2
+    EvidenceLog(path).write(entry(10))
+
+    assert known + 1 == verify(path)
+    assert after(10).isoformat() == json.loads(path.read_text().splitlines()[-1])["at"]
+
+
+@pytest.mark.parametrize("tampered", ["changed", "left out", "spoilt"])
 def test_tampering_with_evidence_is_found(tmp_path, tampered):
     path = tmp_path / "evidence.jsonl"
     log = EvidenceLog(path)
@@ -288,7 +391,9 @@ def test_tampering_with_evidence_is_found(tmp_path, tampered):
     lines[1] = lines[1].replace("4200", "9200")
     if tampered == "left out":
         del lines[1]
+    elif tampered == "spoilt":
+        lines[1] = lines[1][:30]
     path.write_text("\n".join(lines) + "\n")
 
-    with pytest.raises(InputError, match="line 2: the chain is broken"):
+    with pytest.raises(InputError, match=f"line {3 if tampered == 'spoilt' else 2}: the chain is broken"):
         verify(path)
