@@ -1,11 +1,13 @@
 """The evidence of limits from outside as lines of JSON, each bound to the one before by its hash.
 
-A line that is changed, left out or put in later breaks the chain from there on; ``verify`` says where.
+A line that is changed, left out or put in later breaks the chain from there on; ``verify`` says where. A line that was
+cut short, by a power cut or a full disk, is no entry: the chain goes on from the one before it.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ class EvidenceLog:
     Raises
     ------
     InputError
-        If it exists and its last line cannot be read.
+        If it exists and cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,6 +44,8 @@ class EvidenceLog:
         line = {"before": self._last, **body}
         digest = _digest(line)
         with self.path.open("a", encoding="utf-8") as out:
+            if _is_cut_short(self.path):
+                out.write("\n")
             out.write(json.dumps({**line, "hash": digest}, sort_keys=True) + "\n")
             out.flush()
             os.fsync(out.fileno())
@@ -57,30 +61,44 @@ def verify(path: Path) -> int:
         With the line from which on it is broken.
     """
     expected, count = FIRST, 0
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        line = _parsed(path, number, text)
+    for number, line in _entries(path):
         digest = line.pop("hash", None)
         if line.get("before") != expected or digest != _digest(line):
             raise InputError(f"{path}: line {number}: the chain is broken: it was changed, or lines are missing before")
-        expected, count = digest, number
+        expected, count = digest, count + 1
     return count
 
 
 def _last_hash(path: Path) -> str:
-    if not path.exists():
-        return FIRST
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return str(_parsed(path, len(lines), lines[-1]).get("hash", "")) if lines else FIRST
+    last = {"hash": FIRST}
+    if path.exists():
+        for _, line in _entries(path):
+            last = line
+    return str(last.get("hash", ""))
 
 
-def _parsed(path: Path, number: int, text: str) -> dict[str, Any]:
+def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        line = json.loads(text)
-    except ValueError as fault:
-        raise InputError(f"{path}: line {number}: is not JSON: {fault}") from fault
-    if not isinstance(line, dict):
-        raise InputError(f"{path}: line {number}: is no entry")
-    return line
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as fault:
+        raise InputError(f"{path}: cannot be read: {fault}") from fault
+    for number, each in enumerate(text.split("\n"), start=1):
+        try:
+            line = json.loads(each)
+        except ValueError:
+            continue  # cut short; what was put in its place later does not fit the chain
+        if not isinstance(line, dict):
+            raise InputError(f"{path}: line {number}: is no entry")
+        yield number, line
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Return whether the last line of a file was not written to its end."""
+    with path.open("rb") as held:
+        if held.seek(0, os.SEEK_END) == 0:
+            return False
+        held.seek(-1, os.SEEK_END)
+        return held.read(1) != b"\n"
 
 
 def _digest(line: dict[str, Any]) -> str:
