@@ -145,7 +145,7 @@ class SmartCharging:
 
     async def _set(self, payload: Payload, now: datetime) -> Payload:
         number, least = payload.get("evseId", 0), timedelta(seconds=self.least_s_between_profiles)
-        if number in self._last_set and now - self._last_set[number] < least:
+        if number in self._last_set and timedelta(0) <= now - self._last_set[number] < least:  # a clock may go back
             return {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
         answer = set_charging_profile(self._station.store, payload, now=now)
         if isinstance(answer, dict) and answer["status"] == "Accepted":
