@@ -124,6 +124,7 @@ def trial_sheet(site_name: str, trial: "Trial") -> str:
         ("Firmware", proof.firmware),
         ("When", f"{proof.at:%Y-%m-%d %H:%M} UTC"),
         ("Present", proof.operator),
+        ("Currents", "as the station itself measured them"),
     ]
     rows = [(finding.what, finding.result.value, finding.note) for finding in trial.findings]
     return sheet("What this station was seen to do", facts, rows)

@@ -3,8 +3,10 @@
 Rules
 -----
 1. Nothing is believed that was not seen: every "yes" rests on a reading of the current, or on what the station itself
-   reports where no vehicle can draw, and its note says on which.
-2. A step that cannot be done (no vehicle, nobody pulls the plug, the station refuses) leaves "unknown", never "yes".
+   reports where no vehicle can draw, and its note says on which. A low current shows nothing of a vehicle that was not
+   seen to take more when it may.
+2. A step that cannot be done (no vehicle, nobody pulls the plug, no answer) leaves "unknown", never "yes"; a station
+   that refuses it is a "no".
 3. Whatever happens, the station is left with the site's own fail-safe, and the last word is the operator's.
 """
 
@@ -14,7 +16,8 @@ from statistics import median
 from typing import Any
 
 from loadmgr.apps.field.bench import Bench, Operator, Seen
-from loadmgr.control.observation import Outcome
+from loadmgr.apps.field.offline import offline_settings
+from loadmgr.control.observation import CommandAnswered, Outcome
 from loadmgr.model.proof import StationProof
 from loadmgr.model.topology import Evse, Trust
 from ocpp_link.errors import OcppError
@@ -37,7 +40,8 @@ class Pace:
     connect_s: float = 300.0
     vehicle_s: float = 600.0
     settle_s: float = 90.0
-    lease_s: int = 120
+    lease_s: int = 300
+    boot_s: float = 30.0
     cut_s: float = 900.0
     reading_s: float = 60.0
 
@@ -101,17 +105,26 @@ class Prover:
         await self._who(trial)
         await self._offline_starts(trial)
         try:
-            if await self._vehicle(trial):
-                await self._settles(trial)
+            if await self._vehicle(trial) and await self._settles(trial):
                 await self._takes_zero(trial)
                 await self._recurs(trial)
                 await self._falls_back(trial)
                 await self._survives(trial)
             self._clock(trial)
         finally:
-            answered = await bench.fall_back_to(evse.station, evse.number, self._fallback_a)
-            tell(f"left with its fail-safe of {self._fallback_a:g} A: {answered.outcome.value}")
+            await self._leave(trial)
         return trial
+
+    async def _leave(self, trial: Trial) -> None:
+        """End the leases of the tests and install the site's own fail-safe."""
+        bench, evse, left_a = self._bench, self._evse, self._fallback_a
+        if evse.number in self._seen.transactions:
+            await bench.limit(evse.station, evse.number, left_a, lease_s=1)
+        answered = await bench.fall_back_to(evse.station, evse.number, left_a)
+        if answered.outcome is not Outcome.ACCEPTED:
+            note = f"{left_a:g} A: {answered.reason or answered.outcome.value}; see to it before it is used"
+            trial.found("left with its fail-safe", Trust.NO, note)
+        self._operator.tell(f"left with its fail-safe of {left_a:g} A: {answered.outcome.value}")
 
     async def _who(self, trial: Trial) -> None:
         seen, link = self._seen, self._seen.link
@@ -137,9 +150,11 @@ class Prover:
         """Get a vehicle that charges at the fail-safe; return whether there is one."""
         bench, evse, pace = self._bench, self._evse, self._pace
         answered = await bench.fall_back_to(evse.station, evse.number, self._low_a)
-        if answered.outcome is not Outcome.ACCEPTED:
-            note = f"it took no default profile of {self._low_a:g} A: {answered.reason or answered.outcome.value}"
-            trial.found("takes a fail-safe", Trust.NO, note, keeps_profiles=Trust.NO)
+        refused = _refused(answered)
+        if refused is not None:
+            result, why = refused
+            note = f"it took no default profile of {self._low_a:g} A: {why}"
+            trial.found("takes a fail-safe", result, note, keeps_profiles=result)
             return False
         asked = await self._operator.do(
             f"plug a vehicle that is not full in at EVSE {evse.number} and let it charge (end any charging before)"
@@ -165,10 +180,14 @@ class Prover:
         await bench.rest(self._pace.settle_s / 3.0)
         return await bench.draw_a(evse.station, evse.number, after=bench.clock.now(), at_most_s=self._pace.reading_s)
 
-    async def _limit(self, current_a: float, *, lease_s: int = 3600) -> str | None:
-        """Lease a current; return why it was refused, ``None`` where it was not."""
-        answered = await self._bench.limit(self._evse.station, self._evse.number, current_a, lease_s=lease_s)
-        return None if answered.outcome is Outcome.ACCEPTED else answered.reason or answered.outcome.value
+    async def _limit(self, current_a: float, *, lease_s: int = 3600) -> tuple[Trust, str] | None:
+        """Lease a current; return what it shows that it was not taken, and why, ``None`` where it was."""
+        return _refused(await self._bench.limit(self._evse.station, self._evse.number, current_a, lease_s=lease_s))
+
+    async def _goes_up(self) -> tuple[bool, float | None]:
+        """Wait until the vehicle takes more than the fail-safe leaves it; return whether it does, and what it draws."""
+        amps, _ = await self._reaches(self._low_a + TOLERANCE_A, self._high_a + TOLERANCE_A)
+        return amps is not None and self._low_a + TOLERANCE_A < amps <= self._high_a + TOLERANCE_A, amps
 
     async def _reaches(self, low_a: float, high_a: float) -> tuple[float | None, float]:
         """Wait until what is drawn lies in a range; return the last reading [A] and how long it took [s]."""
@@ -181,31 +200,39 @@ class Prover:
             await bench.rest(1.0)
         return amps, bench.clock.now_s() - began_s
 
-    async def _settles(self, trial: Trial) -> None:
+    async def _settles(self, trial: Trial) -> bool:
+        """See it follow a lease up and down; return whether its vehicle shows anything, and the station follows."""
+        what = "follows a lease"
         self._operator.tell(f"raising to {self._high_a:g} A, then back to {self._low_a:g} A")
         refused = await self._limit(self._high_a)
         if refused is not None:
-            trial.found("follows a lease", Trust.NO, f"it refused {self._high_a:g} A: {refused}")
-            return
-        amps, _ = await self._reaches(self._low_a + TOLERANCE_A, self._high_a + TOLERANCE_A)
-        if amps is None or not self._low_a + TOLERANCE_A < amps <= self._high_a + TOLERANCE_A:
+            trial.found(what, refused[0], f"it did not take {self._high_a:g} A: {refused[1]}")
+            return refused[0] is Trust.NO
+        up, amps = await self._goes_up()
+        if not up:
             told = "no reading" if amps is None else f"{amps:.1f} A"
-            trial.found("follows a lease", Trust.UNKNOWN, f"{told} at {self._high_a:g} A: raised, it shows nothing")
-            return
-        if await self._limit(self._low_a) is None:
-            down_a, took_s = await self._reaches(0.0, self._low_a + TOLERANCE_A)
-            if down_a is not None and down_a <= self._low_a + TOLERANCE_A:
-                note = f"{amps:.1f} A to {down_a:.1f} A within {took_s:.0f} s"
-                trial.found("follows a lease", Trust.YES, note, settle_s=round(took_s, 1))
-                return
-        trial.found("follows a lease", Trust.NO, f"still above {self._low_a:g} A after {self._pace.settle_s:.0f} s")
+            note = f"{told} at {self._high_a:g} A: a vehicle that takes no more, or a clock that is off, shows nothing"
+            trial.found(what, Trust.UNKNOWN, note)
+            return False
+        refused = await self._limit(self._low_a)
+        if refused is not None and refused[0] is not Trust.NO:
+            trial.found(what, Trust.UNKNOWN, f"it did not take {self._low_a:g} A: {refused[1]}")
+            return True
+        down_a, took_s = await self._reaches(0.0, self._low_a + TOLERANCE_A)
+        if refused is None and down_a is not None and down_a <= self._low_a + TOLERANCE_A:
+            note = f"{amps:.1f} A to {down_a:.1f} A within {took_s:.0f} s"
+            trial.found(what, Trust.YES, note, settle_s=round(took_s, 1))
+        else:
+            trial.found(what, Trust.NO, f"still above {self._low_a:g} A after {self._pace.settle_s:.0f} s")
+        return True
 
     async def _takes_zero(self, trial: Trial) -> None:
         self._operator.tell("pausing at 0 A, then going on")
         before = self._seen.transactions.get(self._evse.number)
         refused = await self._limit(0.0)
         if refused is not None:
-            trial.found("takes 0 A", Trust.NO, f"it refused 0 A: {refused}", zero_ok=Trust.NO)
+            result, why = refused
+            trial.found("takes 0 A", result, f"it did not take 0 A: {why}", zero_ok=result)
             await self._limit(self._low_a)
             return
         paused_a, _ = await self._reaches(0.0, 1.0)
@@ -234,47 +261,56 @@ class Prover:
         into_s = int((now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds())
         periods = ((0, self._low_a), (max(1, into_s - 60), self._high_a))
         answered = await bench.recur(evse.station, evse.number, periods)
-        if answered.outcome is not Outcome.ACCEPTED:
-            note = f"it refused it: {answered.reason or answered.outcome.value}"
-            trial.found("follows what recurs daily", Trust.NO, note, recurring_ok=Trust.NO)
+        refused = _refused(answered)
+        if refused is not None:
+            result, why = refused
+            trial.found("follows what recurs daily", result, f"it did not take it: {why}", recurring_ok=result)
         else:
-            amps, _ = await self._reaches(self._low_a + TOLERANCE_A, self._high_a + TOLERANCE_A)
-            follows = amps is not None and self._low_a + TOLERANCE_A < amps <= self._high_a + TOLERANCE_A
+            follows, amps = await self._goes_up()
             told = "no reading" if amps is None else f"{amps:.1f} A in a window of {self._high_a:g} A"
             result = Trust.YES if follows else Trust.NO if amps is not None else Trust.UNKNOWN
             trial.found("follows what recurs daily", result, f"{told}, tried on one day", recurring_ok=result)
         await bench.fall_back_to(evse.station, evse.number, self._low_a)
 
     async def _falls_back(self, trial: Trial) -> None:
-        bench, evse, pace = self._bench, self._evse, self._pace
+        bench, evse, pace, what = self._bench, self._evse, self._pace, "falls back without a link"
         if evse.number not in self._seen.transactions:
             return
-        refused = await self._limit(self._high_a, lease_s=pace.lease_s)
+        refused = await self._limit(self._high_a)
+        if refused is None and not (await self._goes_up())[0]:
+            trial.found(what, Trust.UNKNOWN, f"the vehicle takes no more than {self._low_a:g} A: it would show nothing")
+            return
+        refused = refused or await self._limit(self._high_a, lease_s=pace.lease_s)
         lease_ends_s = bench.clock.now_s() + pace.lease_s
         done = refused is None and await self._operator.do(
-            "pull the station's network plug (its power stays on, the vehicle goes on charging)"
+            f"pull the station's network plug within {pace.lease_s // 2} s (its power stays on, the vehicle goes on"
+            " charging)"
         )
         gone = done and await bench.until(lambda: self._seen.link is None, at_most_s=pace.cut_s)
         if not gone:
-            why = refused or "the link was never seen to be cut"
-            trial.found("falls back without a link", Trust.UNKNOWN, why)
+            trial.found(what, Trust.UNKNOWN, "the link was never seen to be cut" if refused is None else refused[1])
             return
+        late = bench.clock.now_s() >= lease_ends_s
         left_s = max(0.0, lease_ends_s - bench.clock.now_s()) + pace.settle_s
-        self._operator.tell(f"the link is cut; waiting {left_s:.0f} s for the lease to end")
-        await bench.rest(left_s)
+        if not late:
+            self._operator.tell(f"the link is cut; waiting {left_s:.0f} s for the lease to end")
+            await bench.rest(left_s)
         await self._operator.do("put the network plug back in")
         back = await bench.until(lambda: self._seen.link is not None, at_most_s=pace.cut_s)
+        if late:
+            trial.found(what, Trust.UNKNOWN, "the lease had ended before the link was seen to be cut: pull it sooner")
+            return
         amps = None
         if back:
             amps = await bench.draw_a(evse.station, evse.number, after=bench.clock.now(), at_most_s=pace.reading_s)
         if amps is None:
-            trial.found("falls back without a link", Trust.UNKNOWN, "no reading when it was back")
+            trial.found(what, Trust.UNKNOWN, "no reading when it was back")
             return
         falls = Trust.YES if amps <= self._low_a + TOLERANCE_A else Trust.NO
         note = (
             f"{amps:.1f} A when it was back: a lease of {self._high_a:g} A had ended, its default is {self._low_a:g} A"
         )
-        trial.found("falls back without a link", falls, note, falls_back=falls)
+        trial.found(what, falls, note, falls_back=falls)
 
     async def _survives(self, trial: Trial) -> None:
         bench, evse, pace = self._bench, self._evse, self._pace
@@ -287,21 +323,35 @@ class Prover:
         back = done and await bench.until(
             lambda: self._seen.link is not None and self._seen.connected_at != before, at_most_s=pace.cut_s
         )
-        if not back:
-            trial.found("keeps its profiles", Trust.UNKNOWN, "it was not seen to restart")
+        booted = back and await bench.until(
+            lambda: self._seen.booted is not None and self._seen.booted.at > cut_at, at_most_s=pace.boot_s
+        )
+        if not booted:
+            why = (
+                "it came back and did not say that it had started: was its power off?"
+                if back
+                else "it did not come back"
+            )
+            trial.found("keeps its profiles", Trust.UNKNOWN, why)
             return
-        connected_at = bench.clock.now()
+        connected_at = self._seen.connected_at or bench.clock.now()
         said_a = await bench.in_force_a(evse.station, evse.number)
         charging = await bench.until(lambda: evse.number in self._seen.transactions, at_most_s=pace.vehicle_s / 3.0)
         amps = await self._steady_a() if charging else None
-        self._keeps(trial, said_a=said_a, amps=amps)
+        takes_more = False
+        if amps is not None and 1.0 <= amps <= self._low_a + TOLERANCE_A:
+            raised = await bench.fall_back_to(evse.station, evse.number, self._high_a)  # which needs no clock
+            takes_more = _refused(raised) is None and (await self._goes_up())[0]
+        self._keeps(trial, said_a=said_a, amps=amps, takes_more=takes_more)
         self._keeps_clock(trial, cut_at=cut_at, connected_at=connected_at)
 
-    def _keeps(self, trial: Trial, *, said_a: float | None, amps: float | None) -> None:
+    def _keeps(self, trial: Trial, *, said_a: float | None, amps: float | None, takes_more: bool) -> None:
         what = "keeps its profiles"
         if amps is not None and amps >= 1.0:
-            keeps = Trust.YES if amps <= self._low_a + TOLERANCE_A else Trust.NO
+            low = amps <= self._low_a + TOLERANCE_A
+            keeps = Trust.NO if not low else Trust.YES if takes_more else Trust.UNKNOWN
             note = f"{amps:.1f} A after its power was cut; its default is {self._low_a:g} A"
+            note += "; its vehicle was not seen to take more when it may" if low and not takes_more else ""
         elif said_a is not None and said_a < self._evse.max_a - TOLERANCE_A:
             keeps = Trust.YES if said_a <= self._low_a + TOLERANCE_A else Trust.NO
             note = f"it reports a limit of {said_a:.1f} A after its power was cut; no vehicle drew"
@@ -324,44 +374,27 @@ class Prover:
                 what, Trust.NO, f"it wrote {min(lost):%Y-%m-%d %H:%M} before it was told the time", keeps_clock=Trust.NO
             )
         elif own:
-            note = "what it wrote before it was told the time was right"
-            trial.found(what, Trust.YES, note, keeps_clock=Trust.YES)
+            trial.found(what, Trust.YES, "what it wrote before it was told the time was right", keeps_clock=Trust.YES)
         else:
             note = "it wrote nothing before it was told the time; charge without the network to see it"
             trial.found(what, Trust.UNKNOWN, note)
 
     def _clock(self, trial: Trial) -> None:
         offsets = [(stamp - at).total_seconds() for at, stamp in self._seen.stamps]
-        near = [s for s in offsets if abs(s) < CLOCK_LOST_S]
+        near = [s for s in offsets if abs(s) < CLOCK_LOST_S] or offsets
         if not near:
             trial.found("clock", Trust.UNKNOWN, "it wrote no times that could be compared")
             return
         # A reading is written before it arrives: the highest differences are of those that did not have to wait.
         off_s = median(s for s in near if s > max(near) - PROMPT_S)
-        trial.found("clock", Trust.YES, f"off by {off_s:+.1f} s", clock_offset_s=round(off_s, 1))
+        right = abs(off_s) < CLOCK_LOST_S
+        note = f"off by {off_s:+.1f} s" + ("" if right else ": it is set wrong, or keeps local time")
+        trial.found("clock", Trust.YES if right else Trust.NO, note, clock_offset_s=round(off_s, 1))
 
 
-_OFFLINE_16 = ("LocalAuthorizeOffline", "AllowOfflineTxForUnknownId")
-_OFFLINE_2X = (("AuthCtrlr", "LocalAuthorizeOffline"), ("AuthCtrlr", "OfflineTxForUnknownIdEnabled"))
-
-
-async def offline_settings(seen: Seen) -> dict[str, str]:
-    """Return what a station says of starting transactions without a link."""
-    link = seen.link
-    if link is None:
-        return {}
-    try:
-        if link.version == "1.6":
-            answer = await link.call("GetConfiguration", {"key": list(_OFFLINE_16)})
-            rows = answer.get("configurationKey") or []
-            return {row["key"]: str(row["value"]) for row in rows if row.get("value") is not None}
-        asked = [{"component": {"name": c}, "variable": {"name": v}} for c, v in _OFFLINE_2X]
-        answer = await link.call("GetVariables", {"getVariableData": asked})
-    except OcppError:
-        return {}
-    rows = answer.get("getVariableResult") or []
-    return {
-        row["variable"]["name"]: str(row["attributeValue"])
-        for row in rows
-        if row.get("attributeStatus") == "Accepted" and row.get("attributeValue") is not None
-    }
+def _refused(answered: CommandAnswered) -> tuple[Trust, str] | None:
+    """Return what it shows of a station that it did not take something, and why: no answer shows nothing."""
+    if answered.outcome is Outcome.ACCEPTED:
+        return None
+    said = answered.outcome in (Outcome.REJECTED, Outcome.FAILED)
+    return Trust.NO if said else Trust.UNKNOWN, answered.reason or answered.outcome.value

@@ -13,6 +13,7 @@ import pytest
 from loadmgr.apps.commands.prove_cli import trial_json, trial_sheet
 from loadmgr.apps.field.bench import Bench
 from loadmgr.apps.field.prove import Pace, Prover, Trial
+from loadmgr.control.observation import CommandAnswered, Outcome
 from loadmgr.model.topology import Trust
 from loadmgr.sim.clock import VirtualClock
 from loadmgr.sim.manners import Rudeness, Spell
@@ -29,8 +30,15 @@ OFF_S = 60.0
 class Helper:
     """A person who does to a simulated station what is asked for; ``power`` is what cutting its power does."""
 
-    def __init__(self, station: SimStation, *, power: Callable[[SimStation], Awaitable[None]], leave_out: str = "-"):
-        self.station, self.power, self.leave_out = station, power, leave_out
+    def __init__(
+        self,
+        station: SimStation,
+        *,
+        power: Callable[[SimStation], Awaitable[None]],
+        leave_out: str = "-",
+        pull_after_s: float = 0.0,
+    ):
+        self.station, self.power, self.leave_out, self.pull_after_s = station, power, leave_out, pull_after_s
         self.told: list[str] = []
 
     async def do(self, what: str) -> bool:
@@ -40,8 +48,13 @@ class Helper:
         if "power off" in what:
             self.station.spawn(self.power(self.station))
         elif "pull the station's network plug" in what:
-            self.station.spawn(self.station.drop_link(down_s=DOWN_S))
+            self.station.spawn(self.pull())
         return True
+
+    async def pull(self) -> None:
+        clock = self.station.clock
+        await clock.sleep_until(clock.now_s() + self.pull_after_s)
+        await self.station.drop_link(down_s=DOWN_S)
 
     def tell(self, what: str) -> None:
         self.told.append(what)
@@ -62,15 +75,17 @@ def tried(
     leave_out: str = "-",
     spells: tuple[Spell, ...] = (),
     prepare: Callable[[SimStation], None] = lambda station: None,
-    vehicle: bool = True,
+    meddle: Callable[[Bench], None] = lambda bench: None,
+    off_s: float = 3.0,
+    pull_after_s: float = 0.0,
     **of_vehicle: Any,
 ) -> tuple[Trial, Helper]:
     """Prove a station over a real socket in simulated time."""
     name, evse_id = STATIONS[version]
 
     async def run() -> tuple[Trial, Helper]:
-        visits = [session("v", evse_id, at_min=2.0, stay_min=600.0, energy_requested_wh=60_000.0)] if vehicle else []
-        plan = small_plan(*visits, minutes=100.0, spells=tuple((name, s) for s in spells))
+        wants = {"at_min": 2.0, "stay_min": 600.0, "energy_requested_wh": 60_000.0} | of_vehicle
+        plan = small_plan(session("v", evse_id, **wants), minutes=100.0, spells=tuple((name, s) for s in spells))
         clock = VirtualClock(START)
         party = clock.party("bench", priority=9)
         bench = Bench([s.id for s in plan.site.stations], clock=party)
@@ -78,9 +93,10 @@ def tried(
         url = f"ws://127.0.0.1:{server.port}/ocpp"
         world = World(plan, clock=clock, url=url, observe=lambda seen: None)
         station = world.stations[name]
-        station.clock.offset_s = 3.0
+        station.clock.offset_s = off_s
         prepare(station)
-        helper = Helper(station, power=power, leave_out=leave_out)
+        meddle(bench)
+        helper = Helper(station, power=power, leave_out=leave_out, pull_after_s=pull_after_s)
         evse = plan.site.evse_by_id[evse_id]
         pace = Pace(settle_s=45.0, lease_s=120)
         living = asyncio.create_task(world.run())
@@ -159,7 +175,7 @@ def test_a_station_that_refuses_0_a_is_no_place_for_a_pause():
     trial, _ = tried(prepare=prepare)
 
     assert Trust.NO is trial.proof.zero_ok
-    assert "it refused 0 A" in str(trial.findings)
+    assert "it did not take 0 A" in str(trial.findings)
 
 
 def test_a_clock_that_is_lost_with_the_power_is_found_out():
@@ -193,11 +209,83 @@ def test_a_station_that_follows_nothing_is_not_tried_further():
     assert {"starts offline", "takes a fail-safe", "clock"} == {f.what for f in trial.findings}
 
 
+def results(trial: Trial) -> dict[str, str]:
+    return {finding.what: finding.result.value for finding in trial.findings}
+
+
+def test_a_vehicle_that_takes_no_more_than_the_fail_safe_proves_nothing():
+    """A station that holds nothing at all would look the same."""
+    trial, helper = tried(max_a=6.0, power=forgets)
+
+    proof = trial.proof
+    assert {Trust.UNKNOWN} == {proof.keeps_profiles, proof.falls_back, proof.zero_ok, proof.recurring_ok}
+    assert "a vehicle that takes no more" in str(trial.findings)
+    assert "left with its fail-safe of 0 A: accepted" == helper.told[-1]
+
+
+def test_a_power_cut_that_nobody_made_proves_no_profile_kept():
+    async def only_the_link(station: SimStation) -> None:
+        await station.drop_link(down_s=OFF_S)
+
+    trial, _ = tried(power=only_the_link)
+
+    assert (Trust.UNKNOWN, Trust.YES) == (trial.proof.keeps_profiles, trial.proof.falls_back)
+    assert "was its power off?" in str(trial.findings)
+
+
+def test_a_plug_that_is_pulled_after_the_lease_has_ended_proves_no_fall_back():
+    trial, _ = tried(pull_after_s=150.0)
+
+    assert Trust.UNKNOWN is trial.proof.falls_back
+    assert "pull it sooner" in str(trial.findings)
+
+
+@pytest.mark.parametrize("off_s", [3600.0, -3600.0])
+def test_a_clock_that_is_an_hour_off_is_found_and_proves_nothing_else(off_s):
+    trial, _ = tried(off_s=off_s)
+
+    assert "no" == results(trial)["clock"]
+    assert trial.proof.clock_offset_s == pytest.approx(off_s, abs=2.0)
+    assert Trust.YES is not trial.proof.falls_back
+
+
+def test_a_station_that_refuses_everything_is_left_with_a_warning_on_the_sheet():
+    def meddle(bench: Bench) -> None:
+        async def refuse(station: Any, number: int, profile: Any) -> CommandAnswered:
+            return CommandAnswered(at=START, command=1, outcome=Outcome.REJECTED)
+
+        bench.install = refuse  # type: ignore[method-assign]
+
+    trial, _ = tried(meddle=meddle)
+
+    assert ("no", "no") == (results(trial)["takes a fail-safe"], results(trial)["left with its fail-safe"])
+    assert Trust.NO is trial.proof.keeps_profiles
+    assert "left with its fail-safe" in trial_sheet("Yard", trial)
+
+
+def test_what_was_not_answered_because_the_link_broke_is_unknown_and_no_refusal():
+    def meddle(bench: Bench) -> None:
+        limit = bench.limit
+
+        async def lost(station: Any, number: int, current_a: float, *, lease_s: int) -> CommandAnswered:
+            if current_a == 0.0 and lease_s > 1:
+                return CommandAnswered(at=START, command=1, outcome=Outcome.LOST, reason="the link broke")
+            return await limit(station, number, current_a, lease_s=lease_s)
+
+        bench.limit = lost  # type: ignore[method-assign]
+
+    trial, _ = tried(meddle=meddle)
+
+    assert (Trust.UNKNOWN, Trust.YES) == (trial.proof.zero_ok, trial.proof.keeps_profiles)
+    assert "unknown" == results(trial)["takes 0 A"]
+
+
 def test_the_sheet_can_be_signed_and_the_json_read():
     trial, _ = tried(leave_out="plug")
     text, document = trial_sheet("Yard", replace_name(trial)), trial_json(trial)
 
     assert "Station:" in text
+    assert "as the station itself measured them" in text
     assert "M. Meyer" in text
     assert "Name, signature:" in text
     assert max(map(len, text.splitlines())) <= 104
