@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -61,7 +62,9 @@ class FileMeters:
 
 
 def _amps(values: Sequence[Any]) -> "PhaseAmps":
-    first, second, third = (float(v) for v in values)
+    first, second, third = (float(v) for v in ((values,) if isinstance(values, str) else values))
+    if not all(math.isfinite(v) for v in (first, second, third)):
+        raise ValueError("they are no numbers")
     return (first, second, third)
 
 
@@ -119,6 +122,7 @@ async def _stepped(
     bench = Bench([s.id for s in site.stations], clock=clock, voltage_v=site.voltage_v)
     server = await serve(host, site_file.listen.port if port is None else port, handler=bench, clock=clock)
     person.tell(f"listening on ws://{host}:{server.port}/ocpp/<station id>")
+    person.tell("nobody controls the site while this runs: see to it that nobody else charges")
     try:
         return await Commissioner(site, bench, person, meters).run(evses)
     finally:

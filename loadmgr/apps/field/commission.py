@@ -5,15 +5,17 @@ Rules
 1. What a meter shows is compared before, during and after a step, so that a building that drifts is seen as doubt.
 2. One phase in use shows which grid phase is behind the EVSE's L1; two show a pair; three show only that all are there.
    Nothing more is claimed: a sheet that says "as the file says" was seen to be so as far as the vehicle shows it.
-3. Circuits are told apart only where they have meters.
+3. Circuits are told apart only where they have meters. Stations that were swapped show by where the vehicle appears.
+4. Each EVSE is left with the site's own fail-safe and without a lease: the next one is tried while it may still charge.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from loadmgr.apps.field.bench import Bench, Operator
 from loadmgr.control.observation import EvseReading, Outcome
+from loadmgr.control.sending.profiles import fallback_a
 from loadmgr.model.ids import CircuitId, MeterId
 from loadmgr.model.topology import Evse, Phase, PhaseAmps, Site
 
@@ -87,6 +89,7 @@ class Pace:
     settle_s: float = 60.0
     reading_s: float = 60.0
     lag_s: float = 60.0
+    elsewhere_s: float = 30.0
 
 
 class Commissioner:
@@ -116,18 +119,39 @@ class Commissioner:
             f"plug a vehicle in at {evse.id} (station {evse.station}, EVSE {evse.number}) and let it charge; one that"
             " charges on a single phase shows the rotation best"
         )
-        seen = bench.seen[evse.station]
-        there = asked and await bench.until(lambda: evse.number in seen.transactions, at_most_s=pace.vehicle_s)
-        if not there:
-            return Wiring(evse=evse, note="not tried: no vehicle")
+        seen, before = bench.seen[evse.station], self._charging()
+        here = asked and await bench.until(
+            lambda: evse.number in seen.transactions or self._charging() > before, at_most_s=pace.vehicle_s
+        )
+        here = here and await bench.until(lambda: evse.number in seen.transactions, at_most_s=pace.elsewhere_s)
+        if not here:
+            elsewhere = sorted(self._charging() - before)
+            fault = (
+                f"a vehicle began to charge at {', '.join(elsewhere)} instead: stations may be swapped, or their ids"
+            )
+            return Wiring(evse=evse, faults=(fault,) if elsewhere else (), note="not tried: no vehicle")
         await bench.read_capabilities(evse.station)
         step = await self._step(evse)
-        await bench.fall_back_to(evse.station, evse.number, evse.fallback_a)
+        left = await self._leave(evse)
         if isinstance(step, str):
-            return Wiring(evse=evse, note=f"not tried: {step}")
+            return Wiring(evse=evse, faults=left, note=f"not tried: {step}")
         found = judge(self._site, evse, step)
         self._operator.tell(f"{evse.id}: {found.phases or 'nothing'} on {', '.join(found.circuits) or 'no meter'}")
-        return found
+        return replace(found, faults=(*found.faults, *left))
+
+    def _charging(self) -> frozenset[str]:
+        """Return the EVSEs at which a transaction runs, in words."""
+        evses, seen = self._site.evses, self._bench.seen
+        return frozenset(f"{e.id} (station {e.station})" for e in evses if e.number in seen[e.station].transactions)
+
+    async def _leave(self, evse: Evse) -> tuple[str, ...]:
+        """End the lease of the steps and install the site's own fail-safe; return what was not taken of it."""
+        left_a = fallback_a(self._site, evse)
+        await self._bench.limit(evse.station, evse.number, left_a, lease_s=1)
+        answered = await self._bench.fall_back_to(evse.station, evse.number, left_a)
+        if answered.outcome is Outcome.ACCEPTED:
+            return ()
+        return (f"{evse.id} did not take its fail-safe of {left_a:g} A: {answered.reason or answered.outcome.value}",)
 
     async def _step(self, evse: Evse) -> Step | str:
         """Step an EVSE up and down; return what was seen, or why it could not be."""

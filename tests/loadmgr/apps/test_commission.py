@@ -50,12 +50,19 @@ class Willing:
         self.told.append(what)
 
 
-def commissioned(*, car_phases: int = 1, shown: Shown | None = None, **really: Any) -> tuple[Wiring, ...]:
+def commissioned(
+    *,
+    car_phases: int = 1,
+    shown: Shown | None = None,
+    vehicles: tuple[str, ...] = ("A", "B"),
+    held: list[float] | None = None,
+    **really: Any,
+) -> tuple[Wiring, ...]:
     """Commission a site of two whose file says L1L2L3 on the riser, and whose first EVSE is really otherwise."""
     shown = shown or Shown()
 
     async def run() -> tuple[Wiring, ...]:
-        visits = [session(f"v{e}", e, at_min=1.0, stay_min=200.0, phases=car_phases) for e in ("A", "B")]
+        visits = [session(f"v{e}", e, at_min=1.0, stay_min=200.0, phases=car_phases) for e in vehicles]
         plan = small_plan(*visits, minutes=60.0)
         meters = tuple(Meter(id=f"{c}_meter", circuit=c, interval_s=2.0, stale_after_s=60.0) for c in ("grid", "riser"))
         said: Site = replace(plan.site, meters=meters)
@@ -73,7 +80,12 @@ def commissioned(*, car_phases: int = 1, shown: Shown | None = None, **really: A
         living = asyncio.create_task(world.run())
         pace = Pace(settle_s=20.0)
         try:
-            return await Commissioner(said, bench, Willing(), shown, pace=pace).run(said.evses)
+            found = await Commissioner(said, bench, Willing(), shown, pace=pace).run(said.evses)
+            await bench.rest(60.0)
+            for reading in (bench.seen[e.station].readings.get(e.number) for e in said.evses):
+                if held is not None and reading is not None:
+                    held.append(bench.peak_a(reading))
+            return found
         finally:
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
@@ -132,6 +144,36 @@ def test_an_evse_that_no_meter_sees_is_a_fault():
     assert ("A draws and no meter sees it: it hangs elsewhere, or the meters are dead",) == found.faults
 
 
+def test_a_vehicle_that_appears_at_another_station_shows_that_they_are_swapped():
+    found, _ = commissioned(vehicles=("B",))
+
+    assert "FAULT" in wiring_sheet("Yard", [found])
+    assert (
+        "a vehicle began to charge at B (station S201) instead: stations may be swapped, or their ids",
+    ) == found.faults
+
+
+def test_evses_are_left_with_the_fail_safe_and_no_lease():
+    """In turn all of them charge: at the least current of the steps they would be above their circuit."""
+    held: list[float] = []
+    commissioned(held=held)
+
+    assert [0.0, 0.0] == held
+
+
+def test_a_meter_that_falls_silent_in_the_middle_is_named():
+    class Falling(Shown):
+        reads = 0
+
+        async def read(self, meter: MeterId) -> PhaseAmps | None:
+            self.reads += meter == "riser_meter"
+            return None if meter == "riser_meter" and self.reads > 1 else await super().read(meter)
+
+    found, _ = commissioned(shown=Falling())
+
+    assert "meter riser_meter shows nothing" in found.faults
+
+
 def test_the_sheet_lists_every_evse_with_what_was_seen():
     found = commissioned(phases=(L2, L3, L1))
     text = wiring_sheet("Yard", found)
@@ -150,9 +192,10 @@ def test_a_file_of_meter_values_is_read_while_it_is_fresh(tmp_path):
     path.write_text(json.dumps({"m": [1, 2.5, 3]}))
     assert (1.0, 2.5, 3.0) == asyncio.run(meters.read(MeterId("m")))
 
-    path.write_text(json.dumps({"m": [1, 2]}))
-    with pytest.raises(InputError, match="meter m must be three numbers"):
-        asyncio.run(meters.read(MeterId("m")))
+    for wrong in ([1, 2], [1, 2, float("nan")], [1, 2, float("inf")], "123", ["x", 2, 3], {}):
+        path.write_text(json.dumps({"m": wrong}))
+        with pytest.raises(InputError, match="meter m must be three numbers"):
+            asyncio.run(meters.read(MeterId("m")))
 
 
 def test_the_command_refuses_an_evse_that_is_not_there():
