@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from loadmgr.control.sending.profiles import fallback_a
 from loadmgr.errors import InputError
 from loadmgr.feeds.http_get import secret_text
 from loadmgr.model.compliance import Pack
 from loadmgr.model.drivers import DriverRule
-from loadmgr.model.topology import PhaseLimits
+from loadmgr.model.failsafe import FailSafeStrategy
+from loadmgr.model.topology import Phase, PhaseLimits, Site
 from loadmgr.site_file import SiteFile
 from loadmgr.site_file.sources import HttpPrices, MeterInput, OpenAdrPlace
 from loadmgr.site_file.values import Cap, Compliance, Drivers, OutsideSource
@@ -18,7 +20,8 @@ def rules_in_words(site_file: SiteFile) -> Iterator[str]:
     if site_file.compliance is not None:
         yield _of_compliance(site_file.compliance)
     for source in site_file.external_limits:
-        yield f"limit from outside: {source.id} limits {source.circuit} by {_way(source)}{_silence(source)}"
+        said = f"{_way(source)}{_silence(source)}{_uncontrolled(site_file.site, source)}"
+        yield f"limit from outside: {source.id} limits {source.circuit} by {said}"
     if site_file.prices is not None:
         yield f"prices: {_prices_way(site_file.prices)}; where they are not known the tariff's own hold"
     for told in site_file.battery_inputs:
@@ -124,6 +127,24 @@ def _silence(source: OutsideSource) -> str:
     if source.silent is None:
         return f"; silent for more than {source.heartbeat_s:g} s it is an alarm, and its last word stays"
     return f"; silent for more than {source.heartbeat_s:g} s: {_cap(source.silent, vehicles_only=source.vehicles_only)}"
+
+
+def _uncontrolled(site: Site, source: OutsideSource) -> str:
+    """Return what EVSEs fall back to with the controller dead, where that is above a limit that is known beforehand."""
+    caps = [] if source.silent is None else [source.silent]
+    caps += [] if source.relay is None else [source.relay.limit]
+    if site.failsafe.strategy is not FailSafeStrategy.STATIC:
+        return ""
+    evses = site.evses_under(source.circuit)
+    each_a = [sum(fallback_a(site, e) for e in evses if phase in e.phases) for phase in Phase]
+    total_w = site.voltage_v * sum(each_a)
+    over_a = any(
+        a is not None and fall_a > a for c in caps for fall_a, a in zip(each_a, c.current_a or (), strict=False)
+    )
+    over_w = any(c.power_w is not None and total_w > c.power_w for c in caps)
+    if not (over_a or over_w):
+        return ""
+    return f"; nobody obeys it with the controller dead: fallbacks come to {max(each_a):g} A, {total_w / 1000:g} kW"
 
 
 def _cap(cap: Cap, *, vehicles_only: bool) -> str:

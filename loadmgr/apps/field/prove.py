@@ -330,7 +330,7 @@ class Prover:
             why = (
                 "it came back and did not say that it had started: was its power off?"
                 if back
-                else "it did not come back"
+                else "it was not seen to restart"
             )
             trial.found("keeps its profiles", Trust.UNKNOWN, why)
             return

@@ -127,6 +127,19 @@ def test_check_says_how_meters_are_read(tmp_path: Path) -> None:
     assert line.endswith("never tried on the device: compare `loadmgr meter read`) every 5 s")
 
 
+@pytest.mark.parametrize(
+    ("cap", "warned"), [("current: 13A", False), ("current: 11A", True), ("power: 9kW", False), ("power: 8kW", True)]
+)
+def test_check_says_where_fallbacks_are_above_a_limit_from_outside(tmp_path: Path, cap: str, warned: bool) -> None:
+    limits = f"[{{id: dso, file: limits.json, heartbeat: 60s, when_silent: {{{cap}}}}}]"
+    (line,) = rules_in_words(site_of(tmp_path, limits=limits))
+    assert warned is line.endswith("; nobody obeys it with the controller dead: fallbacks come to 12 A, 8.28 kW")
+    (line,) = rules_in_words(
+        site_of(tmp_path, limits=limits.replace("file: limits.json", "relay: {value_file: p, limit: {current: 6A}}"))
+    )
+    assert line.endswith("12 A, 8.28 kW")
+
+
 def test_check_names_prices_and_secrets_that_are_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = site_of(
         tmp_path,

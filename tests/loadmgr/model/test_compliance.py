@@ -10,7 +10,19 @@ from loadmgr.model.compliance import UK_PEAK_HOURS, delay_s, dimmed_power_w, is_
 
 @pytest.mark.parametrize(
     ("charge_points", "power_w"),
-    [(1, 4200.0), (2, 7560.0), (3, 10_500.0), (8, 18_900.0), (9, 19_320.0), (10, 21_210.0)],
+    [
+        (1, 4200.0),
+        (2, 7560.0),
+        (3, 10_500.0),
+        (4, 13_020.0),
+        (5, 15_120.0),
+        (6, 16_800.0),
+        (7, 18_060.0),
+        (8, 18_900.0),
+        (9, 19_320.0),
+        (10, 21_210.0),
+        (40, 77_910.0),
+    ],
 )
 def test_dimming_leaves_the_first_charge_point_4200_w_and_the_others_their_share(charge_points, power_w):
     assert pytest.approx(power_w) == dimmed_power_w(charge_points)
