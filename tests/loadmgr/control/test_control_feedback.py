@@ -246,3 +246,23 @@ def test_a_register_below_zero_has_not_started_anew():
         ledger = with_register(ledger, register_wh, at=START, max_w=11_000.0)
 
     assert (0.0, 0) == (ledger.delivered_wh, ledger.resets)
+
+
+@pytest.mark.parametrize(("phases", "counted"), [(1, 1), (3, 3)])
+def test_a_limit_in_w_is_of_one_phase_at_low_voltage_until_more_are_measured(phases, counted):
+    """A vehicle on one phase takes all of it there; on three the power of three is given once two readings show it."""
+    world = World(small_site(evses=1, limit_a=25.0, building_worst_a=5.0))
+    world.station("E1").units = frozenset({RateUnit.W})
+    ready(world).plug("E1", Vehicle(phases=phases))
+
+    def leased_w() -> list[float]:
+        sent = [c.profile for _, c in world.commands if isinstance(c, SetProfile)]
+        leases = [p.schedules[0] for p in sent if p.purpose is ProfilePurpose.TX]
+        assert {RateUnit.W} == {s.unit for s in leases}
+        return [s.periods[0].limit for s in leases if s.periods[0].limit is not None]
+
+    world.run(15)
+    assert 0.0 < max(leased_w()) <= 20.0 * 0.9 * 230.0
+    world.run(300)
+    assert 0.95 * counted * 20.0 * 0.9 * 230.0 <= max(leased_w()) <= counted * 20.0 * 0.9 * 230.0
+    assert [] == world.over
