@@ -65,23 +65,6 @@ def error_code(version: Version, fault: Fault) -> str:
     return fault.value
 
 
-_FAULTS = {fault.value: fault for fault in Fault} | {
-    "FormationViolation": Fault.FORMAT,
-    "OccurenceConstraintViolation": Fault.OCCURRENCE,
-}
-
-
-def fault_of(code: str) -> Fault | None:
-    """Return the fault that a code names in any version's spelling; ``None`` for a code of nobody's.
-
-    Examples
-    --------
-    >>> fault_of("FormationViolation")
-    <Fault.FORMAT: 'FormatViolation'>
-    """
-    return _FAULTS.get(code)
-
-
 class Action(NamedTuple):
     """One row of the action table."""
 

@@ -12,9 +12,6 @@ from loadmgr.composite.stack import Entry
 
 Ints = npt.NDArray[np.int64]
 
-LAYERS = 4
-"""Layers of an EVSE that take part: transaction, external constraints, the vehicle's own, station maximum."""
-
 CODE_BITS = 3
 """Room for a phase code below its key, so that both are fetched at once."""
 

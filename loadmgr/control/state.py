@@ -188,7 +188,6 @@ class EvseRecord:
     holding: Holding
     obedience: Obedience = field(default_factory=Obedience)
     state: EvseState | None = None
-    state_since: datetime | None = None
     charging: Charging | None = None
     declared: SessionDeclared | None = None
     override: Override | None = None

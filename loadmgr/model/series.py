@@ -2,7 +2,7 @@
 
 import bisect
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -169,9 +169,3 @@ def _offsets_s(durations_s: tuple[int, ...]) -> tuple[int, ...]:
 @lru_cache(maxsize=64)
 def _times(start: datetime, durations_s: tuple[int, ...]) -> tuple[datetime, ...]:
     return tuple(start + timedelta(seconds=s) for s in _offsets_s(durations_s))
-
-
-def step_function(pairs: Sequence[tuple[datetime, float]], *, end: datetime | None = None) -> StepFunction:
-    """Return the step function of ``(instant, value)`` pairs, in any order."""
-    ordered = sorted(pairs)
-    return StepFunction(tuple(t for t, _ in ordered), tuple(v for _, v in ordered), end)

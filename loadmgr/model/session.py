@@ -172,8 +172,6 @@ class Session:
         ``None`` is never discharged.
     priority : int
         Class; a higher one is served before every lower one.
-    need_source : str
-        Where departure and need come from, such as ``default`` or ``driver``.
     """
 
     id: SessionId
@@ -186,7 +184,6 @@ class Session:
     discharge: DischargeTerms | None = None
     priority: int = 0
     id_token: str | None = None
-    need_source: str = "default"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrival", require_utc(self.arrival, name="arrival"))

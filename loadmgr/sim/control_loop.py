@@ -45,8 +45,8 @@ class ControlLoop:
     ----------
     messages : Counter
         Messages ``in`` and ``out``, and ``profiles`` sent.
-    decisions, plans : int
-        How often it decided, and made a new plan.
+    decisions : int
+        How often it decided.
     tell_battery : callable
         Takes what batteries are told.
     """
@@ -55,7 +55,6 @@ class ControlLoop:
         self.controller = controller
         self.messages: Counter[str] = Counter()
         self.decisions = 0
-        self.plans = 0
         self.tell_battery: Callable[[SetBatteryPower], None] = _nobody
         self._party = party
         self._call_timeout_s = call_timeout_s
@@ -125,7 +124,6 @@ class ControlLoop:
         now = self._party.now()
         decision = self.controller.decide(now)
         self.decisions += 1
-        self.plans += decision.planned is not None
         for command in sorted(decision.commands, key=lambda c: (c.urgency, c.id)):
             self._start(self._send(command))
         for told in decision.batteries:

@@ -12,8 +12,6 @@ from rich.text import Text
 
 from loadmgr.apps.upstream.csms_watch import csms_sentence
 
-PHASES = ("L1", "L2", "L3")
-
 
 def show_status(status: dict[str, Any], console: Console | None = None) -> None:
     """Print a status as `loadmgr.apps.process.status.site_status` gives it."""

@@ -37,8 +37,6 @@ from loadmgr.site_file import SiteFile
 from loadmgr.store.database import is_url
 from ocpp_link.transport import SystemClock
 
-log = logging.getLogger(__name__)
-
 MOST_CONNECTIONS = 1000
 KEEP_ALIVE_S = 30
 LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]", "::1"]

@@ -19,7 +19,6 @@ Amps = Annotated[float, Field(ge=0.0, le=10_000.0, allow_inf_nan=False)]
 Watts = Annotated[float, Field(ge=0.0, le=1e9, allow_inf_nan=False)]
 WattHours = Annotated[float, Field(ge=0.0, le=1e9, allow_inf_nan=False)]
 Price = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-PhaseTriple = tuple[Amps, Amps, Amps]
 
 MOST_EVSES = 2000
 MOST_READINGS = 20_000

@@ -9,7 +9,6 @@ Rules
 """
 
 import json
-import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -22,8 +21,6 @@ from loadmgr.model.topology import Site
 from ocpp_link.errors import CallRejected
 from ocpp_link.proxy.profiles import HeldProfile
 from ocpp_link.proxy.relay import RelayedStation
-
-log = logging.getLogger(__name__)
 
 PASSABLE = frozenset({"TxDefaultProfile", "TxProfile", "PriorityCharging"})
 """Purposes of which a station maximum takes the minimum."""

@@ -265,7 +265,7 @@ def _fold_status(state: SiteState, seen: EvseStatus) -> None:
     if seen.state is EvseState.AVAILABLE:
         record.before = None  # the vehicle has left
     if record.state is not seen.state:
-        record.state, record.state_since = seen.state, seen.at
+        record.state = seen.state
         state.triggers.append(f"{record.evse.id} is {seen.state.value}")
     if seen.state is EvseState.FAULTED:
         state.alarms.raise_alarm(

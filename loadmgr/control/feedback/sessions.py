@@ -88,7 +88,7 @@ def end_session(
     record.draw = None
     record.declared = None
     if record.state in (EvseState.CHARGING, EvseState.SUSPENDED_BY_STATION, EvseState.SUSPENDED_BY_VEHICLE):
-        record.state, record.state_since = EvseState.FINISHING, at
+        record.state = EvseState.FINISHING
     record.holding.transaction_over()
     restore(record, station, keep=None)
     if record.escalation is not None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadmgr.model.series import StepFunction, TimeGrid, step_function
+from loadmgr.model.series import StepFunction, TimeGrid
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -75,10 +75,6 @@ def test_a_series_out_of_order_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         StepFunction(tuple(map(_at, times)), values, None if end is None else _at(end))
-
-
-def test_pairs_come_in_any_order() -> None:
-    assert step_function([(_at(60), 2.0), (_at(0), 1.0)]) == StepFunction((_at(0), _at(60)), (1.0, 2.0))
 
 
 @given(grids())
