@@ -9,6 +9,7 @@ Rules
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from loadmgr.composite.settings import StationSettings
 from loadmgr.composite.snapshot import InstalledProfile
@@ -376,5 +377,11 @@ class SiteState:
         version = record.version or OcppVersion.V16
         if record.settings is None or record.settings.version is not version:
             evses = max(e.number for e in self.site.evses_of(station))
-            record.settings = StationSettings(version=version, evses=evses, voltage_v=self.site.voltage_v)
+            record.settings = _settings(version, evses, self.site.voltage_v)
         return record.settings
+
+
+@lru_cache(maxsize=256)
+def _settings(version: OcppVersion, evses: int, voltage_v: float) -> StationSettings:
+    """Return settings that stations share: whoever looks up what was reckoned with them finds the same ones."""
+    return StationSettings(version=version, evses=evses, voltage_v=voltage_v)

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteView
 from loadmgr.control.feedback.habits import source_of
 from loadmgr.control.feedback.readings import on_phases
@@ -151,24 +149,24 @@ def _planned_wh(context: Context, record: EvseRecord, charging: Charging) -> flo
 
 def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> CircuitView:
     state = context.state
-    below = [c.id for c in state.site.circuits if any(up.id == circuit.id for up in state.site.path(c.id))]
-    building = np.zeros(3)
+    below = [c.id for c in state.site.circuits if circuit in state.site.path(c.id)]
+    now_s = context.now.timestamp()
+    building_a: PhaseAmps = (0.0, 0.0, 0.0)
     for name in below:
-        building += np.array(situation.side_loads.measured_a.get(name, (0.0, 0.0, 0.0)))
-    total = building.copy()
+        building_a = _plus(building_a, situation.side_loads.measured_a.get(name, (0.0, 0.0, 0.0)))
+    assumed_a = building_a
     for evse in state.site.evses_under(circuit.id):
         load = situation.assumed[evse.id]
-        total += np.array(on_phases(load.phases, load.envelope.at(context.now.timestamp())))
-        total += np.array(on_phases(load.next_phases, load.next_envelope.at(context.now.timestamp())))
+        assumed_a = _plus(assumed_a, on_phases(load.phases, load.envelope.at(now_s)))
+        assumed_a = _plus(assumed_a, on_phases(load.next_phases, load.next_envelope.at(now_s)))
     for name, load_a in loads_a(state, situation.batteries_w).items():
         if name in below:
-            total += np.array(load_a)
-    building_a = _triple(building)
+            assumed_a = _plus(assumed_a, load_a)
     return CircuitView(
         circuit=circuit.id,
         limit_a=situation.limits[circuit.id].limit_a,
         building_a=building_a,
-        assumed_a=_triple(total),
+        assumed_a=assumed_a,
         measured_a=_measured_a(state, circuit.id, building_a),
     )
 
@@ -192,5 +190,5 @@ def _measured_a(state: SiteState, circuit: CircuitId, building_a: PhaseAmps) -> 
     return l1_a, l2_a, l3_a
 
 
-def _triple(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> PhaseAmps:
-    return (float(values[0]), float(values[1]), float(values[2]))
+def _plus(one_a: PhaseAmps, other_a: PhaseAmps) -> PhaseAmps:
+    return (one_a[0] + other_a[0], one_a[1] + other_a[1], one_a[2] + other_a[2])

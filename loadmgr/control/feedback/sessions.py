@@ -169,7 +169,7 @@ def take_known(state: SiteState, record: EvseRecord, seen: VehicleKnown) -> None
     charging = record.charging
     if charging is None or charging.transaction != seen.transaction:
         return
-    before = what_is_known(record, seen.at)
+    before = _found_out(record, charging)
     if seen.delivered_wh is not None:
         charging.ledger = replace(charging.ledger, delivered_wh=max(0.0, seen.delivered_wh))
     if seen.phases and set(seen.phases) <= set(range(len(record.evse.phases))):
@@ -180,8 +180,15 @@ def take_known(state: SiteState, record: EvseRecord, seen: VehicleKnown) -> None
     if seen.told:
         record.telling_readings = max(record.telling_readings, TOLD_READINGS)
     record.on_since, record.off_since = seen.on_since or record.on_since, seen.off_since or record.off_since
-    if what_is_known(record, seen.at) != before:  # what is told again is no news
+    if _found_out(record, charging) != before:  # what is told again is no news
         state.triggers.append(f"{record.evse.id}: what is known of its session")
+
+
+def _found_out(record: EvseRecord, charging: Charging) -> tuple[object, ...]:
+    """Return what `what_is_known` tells of a session, to see whether it changed."""
+    told, wh = record.telling_readings >= TOLD_READINGS, charging.ledger.delivered_wh
+    seen = (wh, record.phases_seen, record.accepts_a, record.accepts_since, told)
+    return (*seen, record.on_since, record.off_since)
 
 
 def what_is_known(record: EvseRecord, at: datetime) -> VehicleKnown | None:

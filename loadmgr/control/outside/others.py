@@ -10,6 +10,7 @@ Rules
 5. Others may set what they like on a station that our maximum bounds (`leaves_room`).
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,16 +88,17 @@ def _cap_of_ours(state: SiteState, record: EvseRecord, now: datetime) -> Cap:
     return Cap(limit_a=found.limit_a, source=None, until=found.until)
 
 
-def caps_over(state: SiteState, record: EvseRecord, grid: TimeGrid) -> FloatArray:
+def caps_over(state: SiteState, record: EvseRecord, grid: TimeGrid) -> float | FloatArray:
     """Return the most that others allow an EVSE in each step of a plan [A], ``inf`` where nobody limits; `(n_step,)`.
 
-    A step has its lowest limit, but the first has that of now: `within_others` cuts what falls before its end.
+    A step has its lowest limit, but the first has that of now: `within_others` cuts what falls before its end. Where
+    only a maximum of ours limits, or nothing, it is one number for every step.
     """
     now_a = cap_of_others(state, record, grid.start).limit_a
-    now_a = np.inf if now_a is None else now_a
-    caps = np.full(len(grid), now_a)
+    now_a = math.inf if now_a is None else now_a
     if not any(record.foreign.values()):
-        return caps
+        return now_a
+    caps = np.full(len(grid), now_a)
     caps[1:] = np.inf
     offsets = np.array(grid.offsets_s)
     starts, ends = offsets[:-1], offsets[1:]

@@ -92,10 +92,9 @@ def _request(
     need = _need(state, record, charging, settings=settings, now=now)
     require_energy(f"need of {evse.id}", need.full_wh)
     phases = vehicle_phases(record)
-    max_a = np.minimum(
-        _own_bound_a(state, record, charging, settings=settings, now=now), caps_over(state, record, grid)
-    )
-    most_w = float(max_a.max()) * site.voltage_v * phases_reckoned(record)
+    own_a, caps_a = _own_bound_a(state, record, charging, settings=settings, now=now), caps_over(state, record, grid)
+    max_a = min(own_a, caps_a) if isinstance(caps_a, float) else np.minimum(own_a, caps_a)
+    most_w = float(np.max(max_a)) * site.voltage_v * phases_reckoned(record)
     departure = charging.departure
     _alarm_late(state, record, charging, need, most_w=most_w, now=now)
     w_per_a = site.voltage_v * phases_reckoned(record)

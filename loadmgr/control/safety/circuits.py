@@ -234,7 +234,7 @@ class LoadBook:
         if not drawing or not span:
             return wanted_a, None
         weights = self._weights[drawing, index]
-        slack = (self.rows.limit[drawing, None] - self.load[np.ix_(drawing, span)]) / weights[:, None]
+        slack = (self.rows.limit[drawing, None] - self.load[drawing][:, span]) / weights[:, None]
         room = (slack + self._currents[index, span][None, :]).min(axis=1)
         tightest = int(room.argmin())
         if room[tightest] >= wanted_a - CURRENT_TOLERANCE_A:
