@@ -247,8 +247,8 @@ def _envelope_of(world: tuple[InstalledProfile, ...], terms: Terms, *, start: da
     origin_s, per_unit = schedule.start.timestamp(), 1.0 if unit is RateUnit.A else 1.0 / terms.w_per_a
     return from_points(
         [
-            (origin_s + p.start_s, terms.max_a if p.limit is None else min(terms.max_a, p.limit * per_unit))
-            for p in schedule.periods
+            (origin_s + start_s, terms.max_a if limit is None else min(terms.max_a, limit * per_unit))
+            for start_s, limit, _ in schedule.rows
         ]
     )
 
