@@ -95,9 +95,10 @@ def _least_ratio(state: SiteState, record: EvseRecord) -> float:
     every phase that the vehicle may use, at nominal voltage.
     """
     evse, station = record.evse, state.stations[record.evse.station]
-    if evse.current_type is CurrentType.DC or (record.form.unit or rate_unit(station, evse)) is RateUnit.A:
+    if (record.form.unit or rate_unit(station, evse)) is RateUnit.A:
         return 1.0
-    phases = len(evse.phases if record.phases_seen is None else record.phases_seen)
+    direct = evse.current_type is CurrentType.DC
+    phases = len(evse.phases if direct or record.phases_seen is None else record.phases_seen)
     return w_per_a_at_worst(state, record) / (state.site.voltage_v * phases)
 
 

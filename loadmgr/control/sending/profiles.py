@@ -111,10 +111,11 @@ def takes_unit(station: StationRecord, unit: RateUnit) -> bool:
 def minimum_a(state: SiteState, record: EvseRecord) -> float:
     """Return the least that makes an EVSE charge [A per phase]: a limit in W is reckoned at the lowest voltage.
 
-    6 A that are said as 1242 W are 5.4 A where the voltage is nominal, and a vehicle pauses there.
+    6 A that are said as 1242 W are 5.4 A where the voltage is nominal, and a vehicle pauses there; so does a DC EVSE
+    below its least.
     """
     evse, unit = record.evse, record.form.unit or rate_unit(state.stations[record.evse.station], record.evse)
-    if unit is RateUnit.A or evse.current_type is CurrentType.DC:
+    if unit is RateUnit.A:
         return evse.min_a
     return min(evse.max_a, math.ceil(evse.min_a / LOW_VOLTAGE_RATIO / evse.step_a - 1e-9) * evse.step_a)
 

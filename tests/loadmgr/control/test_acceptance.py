@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadmgr.control.feedback.acceptance import Tail, fitted_tail, is_resting, slower_s
+from loadmgr.control.observation import SessionDeclared
 from loadmgr.control.planning.requests import sound_request, upper_bound_a
 from loadmgr.control.settings import ControlSettings
 from loadmgr.model.ids import EvseId
+from loadmgr.model.profile import OcppVersion, RateUnit
 from loadmgr.model.series import TimeGrid
 from loadmgr.model.session import EnergyNeed
+from loadmgr.model.topology import CurrentType
 from tests.control_world import Vehicle, World, small_site
 
 W_PER_A = 690.0
@@ -161,3 +165,39 @@ def test_a_reading_of_a_held_back_vehicle_says_nothing_of_its_tail():
     world.run(600)
 
     assert {0} == {len(r.tail) for r in world.controller._state.evses.values()}
+
+
+def test_the_least_of_a_dc_evse_by_its_limit_in_watts_is_reckoned_at_low_voltage_too():
+    """11 A that are said as 6831 W are 9.9 A where the voltage is nominal: below 10 A the EVSE pauses anyway."""
+    world = dc_world(limit_a=13.0, max_a=180.0)
+    world.run(900)
+    assert 0.0 == world.controller.view().evses[0].held_a
+
+    world = dc_world(limit_a=14.0, max_a=180.0)
+    world.run(900)
+    assert 12.0 == world.controller.view().evses[0].held_a
+
+
+def dc_world(*, limit_a, max_a):
+    """Return a world with a vehicle at a DC EVSE that is limited in W."""
+    site = small_site(evses=1, limit_a=limit_a, building_worst_a=2.0, max_a=200.0, fallback_a=0.0)
+    evse = replace(site.evses[0], current_type=CurrentType.DC, max_w=130_000.0, min_a=10.0)
+    world = World(replace(site, evses=(evse,)), versions=(OcppVersion.V201,))
+    world.station("E1").units = frozenset({RateUnit.W})
+    world.connect()
+    world.run(30)
+    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), need=EnergyNeed(wanted_wh=200_000.0)))
+    world.plug("E1", Vehicle(max_a=max_a))
+    return world
+
+
+def test_a_dc_vehicle_that_takes_all_it_may_by_its_limit_in_watts_is_not_taken_for_a_slow_one():
+    """What is reckoned as 100 A at low voltage is 90 A at nominal: all of it, and not 10 A that were left."""
+    world = dc_world(limit_a=120.0, max_a=180.0)
+    held = []
+    for _ in range(12):
+        world.run(300)
+        held.append(world.controller.view().evses[0].held_a)
+
+    assert min(held[1:]) > 95.0
+    assert [] == world.over
