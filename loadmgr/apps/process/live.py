@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from loadmgr.apps.process.alarm_log import named
 from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteView, Standing
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.topology import Circuit, Phase, PhaseAmps, Site
@@ -81,8 +82,7 @@ class LiveTable:
         parts: list[RenderableType] = [self._head(pulse), self._circuits(view.circuits), self._evses(view.evses)]
         active = [alarm for alarm in view.alarms if not alarm.cleared]
         parts.extend(
-            Text(f" ! {alarm.subject}: {alarm.cause}", style="yellow", no_wrap=True, overflow="ellipsis")
-            for alarm in active[-2:]
+            Text(f" ! {named(alarm)}", style="yellow", no_wrap=True, overflow="ellipsis") for alarm in active[-2:]
         )
         parts.append(self._foot(pulse))
         return Group(*parts)
