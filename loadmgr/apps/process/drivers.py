@@ -1,12 +1,15 @@
 """What is said of a session for its driver: by the rules of the site file, and by its calendar."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from loadmgr.control.controller import SiteController
+from loadmgr.control.decision import RunningSession
 from loadmgr.control.feedback.declared import BY_CALENDAR, BY_RULE
+from loadmgr.control.feedback.late import began_at
 from loadmgr.control.observation import SessionDeclared, TransactionStarted
 from loadmgr.errors import InputError
 from loadmgr.feeds.calendar_file import CalendarFile
@@ -18,6 +21,16 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 30.0
 """How often the calendar is looked at [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The last session of an EVSE of which something was said."""
+
+    transaction: TransactionId
+    started: datetime
+    named: bool
+    """Whether its driver was known by then."""
 
 
 class DriverBook:
@@ -33,7 +46,7 @@ class DriverBook:
     def __init__(self, site_file: SiteFile, *, name_of: Callable[[str], str] | None = None) -> None:
         self._name_of = str if name_of is None else name_of
         self._calendar: CalendarFile | None = None
-        self._said_of: dict[EvseId, TransactionId] = {}
+        self._told: dict[EvseId, _Told] = {}
         self.follow(site_file)
 
     def follow(self, site_file: SiteFile) -> None:
@@ -46,13 +59,30 @@ class DriverBook:
             path = drivers.calendar
             self._calendar = None if path is None else CalendarFile(path, name_of=self._name_of)
 
+    def go_on_with(self, sessions: Iterable[RunningSession]) -> None:
+        """Take it that of these sessions everything was said that can be, by whoever kept the book before."""
+        for session in sessions:
+            named = session.id_token is not None
+            self._told[session.evse] = _Told(session.transaction, started=session.started, named=named)
+
     def said_of(self, seen: TransactionStarted) -> list[SessionDeclared]:
-        """Return what is said of a session that starts, once; its id token is still the driver's own."""
+        """Return what is said of a session: when it starts, and when its driver is known, if that is later.
+
+        Parameters
+        ----------
+        seen : TransactionStarted
+            Its id token is still the driver's own. Stations of OCPP 2.x may tell it long after the cable was put in.
+        """
         evse = None if seen.number is None else self._evse_of.get((seen.station, seen.number))
-        if evse is None or not seen.live or self._said_of.get(evse) == seen.transaction:
+        if evse is None or not seen.live:
             return []
-        self._said_of[evse] = seen.transaction
-        started, said = seen.started_at or seen.at, []
+        told = self._told.get(evse)
+        if told is None or told.transaction != seen.transaction:
+            told = _Told(seen.transaction, started=began_at(seen), named=False)
+        elif told.named or not seen.id_token:
+            return []
+        started, said = told.started, []
+        self._told[evse] = replace(told, named=bool(seen.id_token))
         rule = next((r for r in self._rules if seen.id_token and r.holds_for(seen.id_token)), None)
         if rule is not None:
             said.append(

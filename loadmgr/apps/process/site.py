@@ -111,6 +111,7 @@ class SiteProcess:
         self._arrivals: Counter[str] = Counter()
         self._waking = Waking(clock)
         self.controller = self._begun(site_file, clock.now(), store)
+        self._drivers.go_on_with(self.controller.running())
         self.messages: Counter[str] = Counter()
         self.mends: Counter[str] = Counter()
         self.models = ProfileBook() if models is None else models

@@ -52,11 +52,15 @@ def begin_late(state: SiteState, record: EvseRecord, station: StationRecord, see
     wait_for(state, station, LateSession(evse=record.evse.id, charging=charging))
 
 
+def began_at(seen: TransactionStarted) -> datetime:
+    """Return when a transaction began: by the station's clock, unless that was never set or is ahead."""
+    began = seen.started_at
+    return seen.at if began is None or not timedelta(0) < seen.at - began < OLDEST else began
+
+
 def grows_since(record: EvseRecord, seen: TransactionStarted) -> datetime:
     """Return since when the register of a start may have grown: it may be told long after it happened."""
-    began = seen.started_at
-    if began is None or not timedelta(0) < seen.at - began < OLDEST:
-        return seen.at
+    began = began_at(seen)
     return began if record.before is None else min(seen.at, max(began, record.before.ended))
 
 

@@ -151,8 +151,10 @@ def _go_on(record: EvseRecord, charging: Charging, *, at: datetime) -> None:
 
     A station that loses its power mid-session ends the transaction and begins another; the driver says nothing new.
     """
+    if charging.id_token is None:
+        return  # whose it is may be told later; until then nobody knows whether it is the same
     before, record.before = record.before, None
-    if before is None or before.charging.id_token is None or before.charging.id_token != charging.id_token:
+    if before is None or before.charging.id_token != charging.id_token or charging.said_by:
         return
     if at - before.ended > timedelta(seconds=RESUMED_S):
         return
@@ -226,5 +228,6 @@ def _complete(state: SiteState, record: EvseRecord, seen: TransactionStarted) ->
         return
     since = grows_since(record, seen)
     charging.ledger = completed(charging, seen, since=since, max_w=max_power_w(state, record))
-    if charging.id_token is None:
+    if charging.id_token is None and seen.id_token is not None:
         charging.id_token = seen.id_token
+        _go_on(record, charging, at=charging.started)

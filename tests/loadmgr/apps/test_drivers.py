@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 from loadmgr.apps.process import drivers
 from loadmgr.apps.process.drivers import DriverBook
 from loadmgr.apps.process.site import SiteProcess
-from loadmgr.control.decision import SessionView
+from loadmgr.control.decision import RunningSession, SessionView
 from loadmgr.control.observation import SessionDeclared, StationConnected, TransactionStarted
-from loadmgr.model.ids import StationId, TransactionId
+from loadmgr.model.ids import EvseId, StationId, TransactionId
 from loadmgr.model.profile import OcppVersion
 from loadmgr.site_file import SiteFile, load_site
 from ocpp_link.transport import SystemClock
@@ -26,6 +27,7 @@ drivers:
   calendar: departures.csv
   rules: [{id_tokens: ["FLEET-*"], leaves: "07:00", energy: 20kWh}]
 """
+STAYS = "drivers: {rules: [{id_tokens: ['FLEET-*'], stays: 2h}]}\n"
 
 
 def site_with(folder: Path, *rows: str) -> SiteFile:
@@ -48,6 +50,42 @@ def test_a_rule_speaks_once_for_a_driver_of_its_tokens(tmp_path: Path) -> None:
     assert (said.source, said.departure) == ("rule", datetime(2026, 3, 3, 6, 0, tzinfo=UTC))
     assert said.need.wanted_wh == 20_000.0
     assert [] == book.said_of(start("fleet-3"))
+
+
+def test_a_driver_who_is_known_only_later_gets_what_the_rule_says_as_from_the_start(tmp_path: Path) -> None:
+    """Stations of OCPP 2.x may begin a transaction with the cable, and tell the token in an update."""
+    book = DriverBook(load_site(written(tmp_path, SITE + STAYS)))
+    assert [] == book.said_of(start(None))
+    later = NOW + timedelta(minutes=30)
+
+    (said,) = book.said_of(start("FLEET-3", at=later))
+
+    assert (said.at, said.departure) == (later, NOW + timedelta(hours=2))
+    assert [] == book.said_of(start("FLEET-3", at=later))
+    assert [] == book.said_of(start(None, at=later))
+
+
+@pytest.mark.parametrize("by_its_clock", [datetime(1970, 1, 1, tzinfo=UTC), NOW + timedelta(days=900)])
+def test_a_stay_is_not_counted_by_a_stations_clock_that_was_never_set(by_its_clock: datetime, tmp_path: Path) -> None:
+    book = DriverBook(load_site(written(tmp_path, SITE + STAYS)))
+
+    (said,) = book.said_of(replace(start("FLEET-3"), started_at=by_its_clock))
+    an_hour_late = replace(start("FLEET-4", at=NOW + timedelta(hours=1)), station=StationId("B"), started_at=NOW)
+    (queued,) = book.said_of(an_hour_late)
+
+    assert said.departure == NOW + timedelta(hours=2)
+    assert queued.departure == NOW + timedelta(hours=2)
+
+
+def test_a_rule_does_not_speak_again_of_a_session_that_it_spoke_of_before_a_restart(tmp_path: Path) -> None:
+    book = DriverBook(load_site(written(tmp_path, SITE + STAYS)))
+    running = RunningSession(evse=EvseId("A"), transaction=TransactionId("1"), id_token="~x", started=NOW)
+    book.go_on_with([running])
+
+    assert [] == book.said_of(start("FLEET-3", at=NOW + timedelta(hours=1)))
+    book.go_on_with([replace(running, id_token=None)])
+    (said,) = book.said_of(start("FLEET-3", at=NOW + timedelta(hours=1)))
+    assert said.departure == NOW + timedelta(hours=2)
 
 
 @pytest.mark.parametrize(
