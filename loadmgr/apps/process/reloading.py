@@ -1,12 +1,25 @@
 """A site file that is read again while its site runs: taken over only if it checks, and told what is different."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.errors import SiteFileError
+from loadmgr.model.topology import Site
 from loadmgr.site_file import SiteFile, load_site
+
+_MEMBERS = {
+    "circuits": "circuit",
+    "evses": "EVSE",
+    "stations": "station",
+    "meters": "meter",
+    "pv": "plant",
+    "batteries": "battery",
+    "cabinets": "cabinet",
+}
+"""Lists of a site whose members have ids, and the word for one of them."""
 
 
 def reread(path: Path, *, certified: bool) -> SiteFile:
@@ -50,32 +63,27 @@ def unproven(site_file: SiteFile) -> tuple[str, ...]:
 def changed(old: SiteFile, new: SiteFile) -> list[str]:
     """Return what differs between two readings of a site file, in words; empty where nothing does."""
     out = []
-    for kind in ("circuits", "evses", "stations", "meters", "pv"):
-        out += _members(kind, getattr(old.site, kind), getattr(new.site, kind))
-    for name in ("name", "time_zone", "currency", "voltage_v", "failsafe", "timing"):
-        if getattr(old.site, name) != getattr(new.site, name):
-            out.append(name)
-    for name in (
-        "tariff",
-        "prices",
-        "session_defaults",
-        "building",
-        "pv",
-        "external_limits",
-        "meter_inputs",
-        "battery_inputs",
-        "compliance",
-        "demo",
-    ):
-        if getattr(old, name) != getattr(new, name):
-            out.append(name.replace("_", " "))
+    for name, word in _MEMBERS.items():
+        out += _members(word, getattr(old.site, name), getattr(new.site, name))
+    out += [
+        name for name in _names(Site) if name not in _MEMBERS and getattr(old.site, name) != getattr(new.site, name)
+    ]
+    out += [
+        name.replace("_", " ")
+        for name in _names(SiteFile)
+        if name not in ("path", "site", "listen") and getattr(old, name) != getattr(new, name)
+    ]
     if old.listen != new.listen:
         out.append("listen (from the next start on)")
     return out
 
 
-def _members(kind: str, old: Sequence[Any], new: Sequence[Any]) -> list[str]:
-    word = {"circuits": "circuit", "evses": "EVSE", "stations": "station", "meters": "meter", "pv": "plant"}[kind]
+def _names(kind: type[Site] | type[SiteFile]) -> list[str]:
+    """Return the names of all fields: what is added to a site file one day cannot be left out here."""
+    return [field.name for field in fields(kind)]
+
+
+def _members(word: str, old: Sequence[Any], new: Sequence[Any]) -> list[str]:
     before, after = {each.id: each for each in old}, {each.id: each for each in new}
     out = [f"{word} {name} (gone)" for name in before if name not in after]
     out += [f"{word} {name} (new)" for name in after if name not in before]
