@@ -262,6 +262,7 @@ def _readings(
             currents_a=sample.currents_a,
             current_a=sample.current_a,
             power_w=sample.total_power_w,
+            powers_w=sample.powers_w,
             energy_wh=sample.total_energy_wh,
             state_of_charge_ratio=sample.state_of_charge_ratio,
             offered_a=sample.offered_a,

@@ -56,6 +56,14 @@ class Sampled:
         return (by_phase.get(0), by_phase.get(1), by_phase.get(2))
 
     @property
+    def powers_w(self) -> tuple[float | None, float | None, float | None] | None:
+        """Powers on the station's own phases [W]."""
+        if not self.power_by_phase_w:
+            return None
+        by_phase = self.power_by_phase_w
+        return (by_phase.get(0), by_phase.get(1), by_phase.get(2))
+
+    @property
     def total_power_w(self) -> float | None:
         """Power over all phases [W]."""
         return self.power_w if self.power_w is not None or not self.power_by_phase_w else _sum(self.power_by_phase_w)

@@ -175,6 +175,8 @@ class EvseReading:
         Import [A] that was reported without a phase.
     power_w : float, optional
         Active import over all phases [W].
+    powers_w : (L1, L2, L3), optional
+        Active import [W] on the station's own phases, ``None`` for a phase that was not reported.
     energy_wh : float, optional
         Import register [Wh].
     state_of_charge_ratio : float, optional
@@ -198,6 +200,7 @@ class EvseReading:
     currents_a: tuple[float | None, float | None, float | None] | None = None
     current_a: float | None = None
     power_w: float | None = None
+    powers_w: tuple[float | None, float | None, float | None] | None = None
     energy_wh: float | None = None
     state_of_charge_ratio: float | None = None
     offered_a: float | None = None

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from loadmgr.bridge import from_ocpp, to_ocpp
 from loadmgr.control.command import Command, ReadBack, ReadCapabilities, SetProfile, TriggerReading
+from loadmgr.control.feedback.readings import with_currents
 from loadmgr.control.observation import (
     CommandAnswered,
     CompositeReported,
@@ -135,7 +136,7 @@ class Bench:
                 transaction=None if number is None else str(number),
             )
             for fact in facts:
-                _note(seen, fact)
+                _note(seen, fact, voltage_v=self._voltage_v)
             stamp = as_time(payload.get("timestamp"))
             if stamp is not None:
                 seen.stamps.append((now, stamp))
@@ -302,7 +303,7 @@ class Bench:
         )
 
 
-def _note(seen: Seen, fact: object) -> None:
+def _note(seen: Seen, fact: object, *, voltage_v: float) -> None:
     match fact:
         case StationBooted():
             seen.booted = fact
@@ -320,7 +321,7 @@ def _note(seen: Seen, fact: object) -> None:
             seen.transactions = {n: t for n, t in seen.transactions.items() if t != fact.transaction}
         case EvseReading() if fact.live and fact.number:
             if (fact.currents_a, fact.current_a, fact.power_w) != (None, None, None):
-                seen.readings[fact.number] = fact
+                seen.readings[fact.number] = with_currents(fact, voltage_v=voltage_v)
             if fact.measured_at is not None:
                 seen.stamps.append((fact.at, fact.measured_at))
         case _:

@@ -8,6 +8,10 @@ Rules
    spread over the phases in use.
 3. A number that is none (infinite, or not a number) says nothing, and a meter that tells one goes stale.
 4. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
+
+
+   spread over the phases in use. Powers of phases are currents of phases, at the nominal voltage.
+3. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
    beyond those counts at once.
 """
 
@@ -65,6 +69,7 @@ def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, s
     _fold_energy(state, record, seen)
     if not seen.live:
         return
+    seen = with_currents(seen, voltage_v=state.site.voltage_v)
     if seen.measured_at is not None:
         fold_stamp(state, station, seen.measured_at, at=seen.at)
     if seen.state_of_charge_ratio is not None:
@@ -89,7 +94,7 @@ def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, s
 def _of_numbers(seen: EvseReading) -> EvseReading:
     """Return a reading without what is no number."""
     wrong: dict[str, None] = {name: None for name in _ALONE if not _is_number(getattr(seen, name))}
-    for name in ("currents_a", "export_currents_a"):
+    for name in ("currents_a", "powers_w", "export_currents_a"):
         if not all(_is_number(a) for a in getattr(seen, name) or ()):
             wrong[name] = None
     return replace(seen, **wrong) if wrong else seen  # type: ignore[arg-type]
@@ -100,6 +105,15 @@ _ALONE = ("current_a", "power_w", "energy_wh", "state_of_charge_ratio", "offered
 
 def _is_number(value: float | None) -> bool:
     return value is None or math.isfinite(value)
+
+
+def with_currents(seen: EvseReading, *, voltage_v: float) -> EvseReading:
+    """Return a reading with the currents that its powers of phases are, where it tells no currents."""
+    told = seen.currents_a is not None or seen.current_a is not None
+    if told or seen.powers_w is None or all(w is None for w in seen.powers_w):
+        return seen
+    one, two, three = (None if w is None else w / voltage_v for w in seen.powers_w)
+    return replace(seen, currents_a=(one, two, three))
 
 
 def grid_currents_a(state: SiteState, record: EvseRecord, seen: EvseReading) -> PhaseAmps | None:

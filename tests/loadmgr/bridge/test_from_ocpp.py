@@ -124,6 +124,18 @@ def test_meter_values_of_16_become_a_reading_in_si_units():
     assert datetime(2024, 5, 1, 11, 59, 58, tzinfo=UTC) == seen.measured_at
 
 
+def test_powers_of_phases_are_kept_apart_and_summed():
+    (seen,) = said(
+        "MeterValues",
+        meter_16(
+            {"value": "3.68", "measurand": "Power.Active.Import", "phase": "L1-N", "unit": "kW"},
+            {"value": "0", "measurand": "Power.Active.Import", "phase": "L2", "unit": "W"},
+        ),
+    )
+
+    assert ((3680.0, 0.0, None), 3680.0) == (seen.powers_w, seen.power_w)
+
+
 def test_a_value_without_a_measurand_is_the_register():
     (seen,) = said("MeterValues", meter_16({"value": "1234"}))
 

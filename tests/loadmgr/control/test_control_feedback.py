@@ -78,6 +78,38 @@ def test_where_a_station_may_switch_phases_by_itself_every_phase_counts(unit, sw
     assert assumed_phases == sum(a > 0.0 for a in view_of(world, "E1").assumed_a)
 
 
+def test_powers_of_phases_alone_tell_on_which_phases_a_vehicle_draws():
+    world = ready(World(small_site(evses=1, building_worst_a=0.0)))
+    transaction = world.plug("E1", Vehicle(phases=1))
+    for _ in range(3):
+        world.run(1)
+        on_one_phase = {"power_w": 3680.0, "powers_w": (3680.0, 0.0, None)}
+        world.tell(
+            EvseReading(at=world.now, station=StationId("S1"), number=1, transaction=transaction, **on_one_phase)
+        )
+
+    assert 1 == view_of(world, "E1").phases
+    assert [16.0, 0.0, 0.0] == pytest.approx(list(view_of(world, "E1").measured_a))
+
+
+def test_a_vehicle_that_ignores_its_limit_on_one_phase_is_found_out_by_powers_alone():
+    world = ready(World(small_site(evses=1, limit_a=10.0, building_worst_a=0.0)))
+    transaction = world.plug("E1", Vehicle(phases=1))
+    world.run(60)
+    seen = EvseReading(
+        at=world.now,
+        station=StationId("S1"),
+        number=1,
+        transaction=transaction,
+        power_w=16.0 * 230.0,
+        powers_w=(16.0 * 230.0, 0.0, 0.0),
+    )
+    world.tell(seen)
+    world.run(1)
+
+    assert [True] == [a.kind == "disobedient" for a in world.controller.view().alarms]
+
+
 def test_phases_are_found_from_readings_and_leave_the_others_free():
     world = ready(World(small_site(evses=3, limit_a=40.0, building_worst_a=0.0)))
     world.building_a = (0.0, 0.0, 0.0)
