@@ -312,8 +312,8 @@ def _transaction_event(payload: Payload, station: StationId, at: datetime) -> tu
     )
     state = _CHARGING_STATES.get(str(info.get("chargingState")))
     status: tuple[Observation, ...] = ()
-    if state is not None and where and live:
-        status = (EvseStatus(at=at, station=station, number=where, state=state),)
+    if state is not None and live:
+        status = (EvseStatus(at=at, station=station, number=where or 0, state=state, transaction=named),)
     return (begun, *status, *readings)
 
 

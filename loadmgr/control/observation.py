@@ -103,13 +103,17 @@ class StationBooted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvseStatus:
-    """The state of an EVSE changed, or was repeated."""
+    """The state of an EVSE changed, or was repeated.
+
+    ``transaction`` is the one whose event told it, which need not name the EVSE (``number`` 0).
+    """
 
     at: datetime
     station: StationId
     number: int
     state: EvseState
     error: str | None = None
+    transaction: TransactionId | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", require_utc(self.at, name="at"))

@@ -47,6 +47,7 @@ class DriverBook:
         self._name_of = str if name_of is None else name_of
         self._calendar: CalendarFile | None = None
         self._told: dict[EvseId, _Told] = {}
+        self._unheard: dict[EvseId, TransactionStarted] = {}  # began without a link: only that start names the driver
         self.follow(site_file)
 
     def follow(self, site_file: SiteFile) -> None:
@@ -73,9 +74,16 @@ class DriverBook:
         seen : TransactionStarted
             Its id token is still the driver's own. Stations of OCPP 2.x may tell it long after the cable was put in.
         """
-        evse = None if seen.number is None else self._evse_of.get((seen.station, seen.number))
-        if evse is None or not seen.live:
+        evse = self._evse(seen)
+        if evse is None:
             return []
+        if not seen.live:
+            if seen.id_token:
+                self._unheard[evse] = seen
+            return []
+        begun = self._unheard.get(evse)
+        if begun is not None and begun.transaction == seen.transaction and not seen.id_token:
+            seen = replace(seen, id_token=begun.id_token, started_at=begun.started_at)
         told = self._told.get(evse)
         if told is None or told.transaction != seen.transaction:
             told = _Told(seen.transaction, started=began_at(seen), named=False)
@@ -100,6 +108,17 @@ class DriverBook:
         name = self._name_of(seen.id_token) if seen.id_token else None
         planned = self._planned(evse, name, started=started, at=seen.at, transaction=seen.transaction)
         return said if planned is None else [*said, planned]
+
+    def _evse(self, seen: TransactionStarted) -> EvseId | None:
+        """Return where a transaction runs: only its first message has to name the EVSE."""
+        if seen.number:
+            return self._evse_of.get((seen.station, seen.number))
+        here = [evse for (station, _), evse in self._evse_of.items() if station == seen.station]
+        return here[0] if len(here) == 1 else next((e for e in here if self._is_at(e, seen.transaction)), None)
+
+    def _is_at(self, evse: EvseId, transaction: TransactionId) -> bool:
+        told, begun = self._told.get(evse), self._unheard.get(evse)
+        return transaction in (None if told is None else told.transaction, None if begun is None else begun.transaction)
 
     def news(self, controller: SiteController, *, at: datetime) -> list[SessionDeclared]:
         """Return what the calendar says of running sessions, if it changed since it was last asked.

@@ -69,6 +69,7 @@ def fold(state: SiteState, observation: Observation, settings: ControlSettings) 
     observation : Observation
     settings : ControlSettings
     """
+    state.last_at = observation.at
     if not isinstance(observation, MOSTLY_REPEATS):
         state.stirred = True
     match observation:
@@ -87,10 +88,7 @@ def fold(state: SiteState, observation: Observation, settings: ControlSettings) 
         case SessionDeclared():
             _fold_declaration(state, observation)
         case VehicleDeclared():
-            station = known_station(state, observation.station, observation.at)
-            record = None if station is None else _record_of(state, station, observation.number, observation.at)
-            if record is not None:
-                declare(state, record, from_vehicle(record, observation))
+            _fold_vehicle(state, observation)
         case PriceUpdated():
             state.prices_per_kwh = observation.prices_per_kwh
             state.triggers.append("prices changed")
@@ -161,8 +159,8 @@ def _record_of(state: SiteState, station: StationRecord, number: int | None, at:
     return state.evses[evse]
 
 
-def _record_read(state: SiteState, station: StationRecord, seen: EvseReading) -> EvseRecord | None:
-    """Return the record that a reading is about: where it names no EVSE, that of the transaction it names."""
+def _record_told(state: SiteState, station: StationRecord, seen: EvseReading | EvseStatus) -> EvseRecord | None:
+    """Return the record that is told of: where no EVSE is named, that of the transaction that is."""
     named = None
     if not seen.number and seen.transaction is not None:
         named = evse_of_transaction(state, station, seen.transaction)
@@ -171,7 +169,7 @@ def _record_read(state: SiteState, station: StationRecord, seen: EvseReading) ->
 
 def _fold_reading(state: SiteState, seen: EvseReading, settings: ControlSettings) -> None:
     station = known_station(state, seen.station, seen.at)
-    record = None if station is None else _record_read(state, station, seen)
+    record = None if station is None else _record_told(state, station, seen)
     if station is not None and record is not None:
         fold_evse_reading(state, record, seen, settings)
         read_late(station, seen, max_w=max_power_w(state, record))
@@ -252,8 +250,10 @@ def _restarted(state: SiteState, record: StationRecord) -> None:
 
 def _fold_status(state: SiteState, seen: EvseStatus) -> None:
     station = known_station(state, seen.station, seen.at)
-    record = None if station is None else _record_of(state, station, seen.number, seen.at)
-    if record is None or station is None:
+    if station is None or seen.transaction in station.ended:
+        return
+    record = _record_told(state, station, seen)
+    if record is None:
         return
     if record.charging is not None:
         if seen.state is EvseState.AVAILABLE and station.version is OcppVersion.V16:
@@ -284,11 +284,14 @@ def _fold_start(state: SiteState, seen: TransactionStarted) -> None:
     station = known_station(state, seen.station, seen.at)
     if station is None:
         return
-    if evse_of_transaction(state, station, seen.transaction) is not None:
-        number = None if seen.number is None else state.evse_of.get((seen.station, seen.number))
-        record = None if number is None else state.evses[number]
-    else:
+    running = evse_of_transaction(state, station, seen.transaction)
+    if running is None:
         record = _record_of(state, station, seen.number, seen.at)
+    elif not seen.number:
+        record = running
+    else:
+        evse = state.evse_of.get((seen.station, seen.number))
+        record = None if evse is None else state.evses[evse]
     if record is None:
         return
     if not seen.live:
@@ -314,6 +317,13 @@ def _fold_end(state: SiteState, seen: TransactionEnded) -> None:
         record = _record_of(state, station, seen.number, seen.at)
     if record is not None:
         end_session(state, record, station, at=seen.at, meter_wh=seen.meter_wh)
+
+
+def _fold_vehicle(state: SiteState, seen: VehicleDeclared) -> None:
+    station = known_station(state, seen.station, seen.at)
+    record = None if station is None else _record_of(state, station, seen.number, seen.at)
+    if record is not None:
+        declare(state, record, from_vehicle(record, seen))
 
 
 def _fold_declaration(state: SiteState, seen: SessionDeclared) -> None:

@@ -65,6 +65,28 @@ def test_a_driver_who_is_known_only_later_gets_what_the_rule_says_as_from_the_st
     assert [] == book.said_of(start(None, at=later))
 
 
+def test_a_driver_whose_session_began_without_a_link_is_known_once_it_is_live(tmp_path: Path) -> None:
+    book = DriverBook(load_site(written(tmp_path, SITE + STAYS)))
+    now = NOW + timedelta(minutes=50)
+    assert [] == book.said_of(replace(start("FLEET-3", at=now, live=False), started_at=NOW))
+
+    (said,) = book.said_of(start(None, at=now + timedelta(seconds=9)))
+
+    assert said.departure == NOW + timedelta(hours=2)
+    assert [] == book.said_of(start(None, at=now + timedelta(minutes=1)))
+
+
+def test_an_update_that_names_no_evse_is_of_the_transaction_that_it_names(tmp_path: Path) -> None:
+    two = SITE.replace("{id: B, max: 16A}", "{id: B, station: A, number: 2, max: 16A}")
+    book = DriverBook(load_site(written(tmp_path, two + STAYS)))
+    assert [] == book.said_of(start(None, number=2))
+
+    (said,) = book.said_of(replace(start("FLEET-3"), number=None))
+
+    assert said.evse == "B"
+    assert [] == book.said_of(replace(start("FLEET-3"), number=None, transaction=TransactionId("9")))
+
+
 @pytest.mark.parametrize("by_its_clock", [datetime(1970, 1, 1, tzinfo=UTC), NOW + timedelta(days=900)])
 def test_a_stay_is_not_counted_by_a_stations_clock_that_was_never_set(by_its_clock: datetime, tmp_path: Path) -> None:
     book = DriverBook(load_site(written(tmp_path, SITE + STAYS)))

@@ -1,5 +1,6 @@
 """Sessions from transactions."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from loadmgr.control.observation import (
     TransactionEnded,
     TransactionStarted,
 )
-from loadmgr.model.ids import EvseId, TransactionId
+from loadmgr.model.ids import EvseId, StationId, TransactionId
 from loadmgr.model.profile import OcppVersion
 from loadmgr.model.session import EnergyNeed
 from tests.control_world import START, small_site
@@ -65,3 +66,41 @@ def test_another_token_or_another_visit_inherits_nothing(token: str, away: bool,
     session = after_a_restart(token=token, away=away, told_later=told_later)
 
     assert (None, "default") == (session.departure, session.source)
+
+
+def test_events_that_name_no_evse_are_of_the_one_where_their_transaction_runs() -> None:
+    controller, where = of_two_evses()
+    controller.observe(TransactionStarted(at=START, number=2, transaction=TransactionId("1"), **where))
+    later = START + timedelta(seconds=5)
+    controller.observe(
+        TransactionStarted(at=later, number=None, transaction=TransactionId("1"), id_token="CARD", **where)
+    )
+    suspended = EvseState.SUSPENDED_BY_VEHICLE
+    controller.observe(EvseStatus(at=later, number=0, state=suspended, transaction=TransactionId("1"), **where))
+    controller.decide(later)
+
+    first, second = controller.view().evses
+    assert (first.session, first.state) == (None, None)
+    assert second.session is not None
+    assert (second.session.id_token, second.state) == ("CARD", suspended)
+
+
+def test_a_state_that_an_ended_transaction_told_changes_nothing_any_more() -> None:
+    controller, where = of_two_evses()
+    transaction = {"number": 2, "transaction": TransactionId("1"), **where}
+    controller.observe(TransactionStarted(at=START, **transaction))
+    controller.observe(TransactionEnded(at=START, **transaction))
+    controller.observe(EvseStatus(at=START, state=EvseState.CHARGING, **transaction))
+    controller.decide(START)
+
+    assert controller.view().evses[1].state is not EvseState.CHARGING
+
+
+def of_two_evses() -> tuple[SiteController, dict[str, StationId]]:
+    """Return a controller of a connected station with two EVSEs."""
+    site = small_site(evses=2)
+    station = site.evses[0].station
+    both = (site.evses[0], replace(site.evses[1], station=station, number=2))
+    controller = SiteController(replace(site, evses=both, stations=site.stations[:1]), None)
+    controller.observe(StationConnected(at=START, station=station, version=OcppVersion.V201))
+    return controller, {"station": station}
