@@ -244,7 +244,24 @@ def moved(
     state.pending = {
         i: p for i, p in old.pending.items() if p.station in state.stations and p.evse in (None, *state.evses)
     }
+    _drop_alarms(old, new._state)
     return new
+
+
+def _drop_alarms(old: SiteState, new: SiteState) -> None:
+    """Clear the alarms about what the site has no more, and about what it was missing: if it still is, it speaks again.
+
+    They are memory, so that nothing else would ever take them back.
+    """
+    gone = _names(old.site) - _names(new.site)
+    for kind, subject in list(new.alarms.standing):
+        if new.last_at is not None and (kind.startswith("unknown ") or subject in gone):
+            new.alarms.clear(kind, subject, at=new.last_at)
+
+
+def _names(site: Site) -> set[str]:
+    members = (site.stations, site.evses, site.circuits, site.meters, site.batteries)
+    return {str(each.id) for kind in members for each in kind}
 
 
 def _station_of(old: SiteState, fresh: StationRecord, site: Site) -> StationRecord:

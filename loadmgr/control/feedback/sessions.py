@@ -28,7 +28,6 @@ QUEUED_S = 60
 RESUMED_S = 900
 """Within this time a new transaction with the same id token goes on with the session before [s]."""
 
-
 TOLD_READINGS = 2
 """So many readings of a vehicle that draws tell its phases, and the most that it takes."""
 

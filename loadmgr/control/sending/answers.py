@@ -94,7 +94,7 @@ def _alarm_silence(state: SiteState, pending: Pending, seen: CommandAnswered) ->
             cause=f"station {pending.station} did not answer: {pending.purpose.value}",
             advice="what it was asked counts as not done; look at its network if this goes on",
         )
-    elif seen.outcome is Outcome.ACCEPTED:
+    elif seen.outcome in (Outcome.ACCEPTED, *NOT_TAKEN):
         state.alarms.clear("no answer", pending.station, at=seen.at)
 
 
@@ -274,6 +274,8 @@ def _fold_maximum(state: SiteState, pending: Pending, seen: CommandAnswered, set
         station.maximum_asked, station.retry_at = False, seen.at + timedelta(seconds=settings.resend_s)
     elif seen.outcome is Outcome.REJECTED:
         _note_no_maximum(state, pending, seen)
+    elif seen.outcome is Outcome.ACCEPTED:
+        state.alarms.clear("no station maximum", pending.station, at=seen.at)
 
 
 def _note_no_maximum(state: SiteState, pending: Pending, seen: CommandAnswered) -> None:
@@ -333,7 +335,8 @@ def fold_composite(state: SiteState, seen: CompositeReported, settings: ControlS
     simulates_nothing = record.charging is None and reported >= record.evse.max_a - READ_BACK_TOLERANCE_A
     if reported <= expected + READ_BACK_TOLERANCE_A:
         station.mismatches = 0
-        state.alarms.clear("leftover profile", evse_id, at=seen.at)
+        for kind in ("leftover profile", "not read back"):
+            state.alarms.clear(kind, evse_id, at=seen.at)
         fold_composite_limit(state, record, seen, reported_a=reported, expected_a=expected)
         if record.holding.stage is FailSafeStage.ACKNOWLEDGED:
             record.holding.stage = FailSafeStage.READ_BACK
