@@ -1,7 +1,7 @@
 """What is known of drivers before they say anything: rules by id token."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
@@ -49,7 +49,7 @@ class DriverRule:
             return None if self.stay_s is None else started + timedelta(seconds=self.stay_s)
         soonest = started + timedelta(seconds=SOONEST_S)
         local = soonest.astimezone(zone)
-        leaves = datetime.combine(local.date(), self.leaves, tzinfo=zone)
-        if leaves < local:
+        leaves = datetime.combine(local.date(), self.leaves, tzinfo=zone).astimezone(UTC)
+        if leaves < soonest:  # as instants: the clock's hands say 02:50 twice in a night of autumn
             leaves = datetime.combine(local.date() + timedelta(days=1), self.leaves, tzinfo=zone)
         return leaves.astimezone(started.tzinfo)

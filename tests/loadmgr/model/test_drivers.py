@@ -50,3 +50,11 @@ def test_tokens_fit_in_either_case_and_by_pattern() -> None:
     rule = DriverRule(id_tokens=("04a2B3", "FLEET-*"))
 
     assert [rule.holds_for(t) for t in ("04A2B3", "fleet-7", "04A2B3X", "MYFLEET-7")] == [True, True, False, False]
+
+
+def test_an_hour_that_comes_twice_in_a_night_of_autumn_is_taken_as_an_instant() -> None:
+    started = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)  # 02:15 for the second time: 02:50 was there an hour ago
+    departure = DriverRule(id_tokens=("A",), leaves=time(2, 50)).departure(started, BERLIN)
+
+    assert departure is not None
+    assert departure > started
