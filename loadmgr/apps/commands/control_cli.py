@@ -100,7 +100,7 @@ def override(  # noqa: PLR0913 - one parameter for each option
     if clear:
         typer.echo(f"{evse}: no more orders")
     elif until is None:
-        typer.echo(f"{evse}: ordered, until its session ends or --clear")
+        typer.echo(f"{evse}: ordered, until its session, or the next one, ends, or --clear")
     else:
         from datetime import datetime
 

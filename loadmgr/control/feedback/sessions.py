@@ -14,6 +14,7 @@ from loadmgr.control.observation import (
     TransactionStarted,
     VehicleKnown,
 )
+from loadmgr.control.outside.override import bind_order
 from loadmgr.control.planning.scarcity import note_departure
 from loadmgr.control.planning.wishes import clear_wishes
 from loadmgr.control.safety.skew import skew_s
@@ -140,6 +141,7 @@ def _open(
     if waiting is not None:
         apply_declaration(charging, waiting)
     record.charging = charging
+    bind_order(record, transaction)
     record.changed_at = at  # what it draws now says nothing yet of what it is about to draw
     record.holding.touched()
     state.triggers.append(f"session at {record.evse.id} began")

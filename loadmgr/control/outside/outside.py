@@ -103,7 +103,7 @@ class SourceTrouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """An order in force, and the session with which it ends; ``None`` where it does not end with one."""
+    """An order in force, and the session with which it ends; ``None`` where none ran yet, or it has an end in time."""
 
     order: OverrideSet
     transaction: str | None

@@ -3,7 +3,7 @@
 Rules
 -----
 1. An order lowers what an EVSE may be given, or puts it first; no circuit's limit gives way to it.
-2. The last order counts. One without an end is over with the session that ran when it came.
+2. The last order counts. One without an end is over with the session that ran when it came, or else with the next one.
 """
 
 from datetime import datetime
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from loadmgr.control.alarm import Severity
 from loadmgr.control.outside.outside import Override, OverrideSet
 from loadmgr.control.state import EvseRecord, SiteState
+from loadmgr.model.ids import TransactionId
 from loadmgr.model.topology import Site
 
 BOOST_PRIORITY = 1000
@@ -46,6 +47,13 @@ def order_of(record: EvseRecord, now: datetime) -> OverrideSet | None:
         return None
     running = None if record.charging is None else record.charging.transaction
     return held.order if held.transaction in (None, running) else None
+
+
+def bind_order(record: EvseRecord, transaction: TransactionId) -> None:
+    """Let an order without an end, which came while nobody was there, end with the session that begins."""
+    held = record.override
+    if held is not None and held.order.until is None and held.transaction is None:
+        record.override = Override(order=held.order, transaction=transaction)
 
 
 def drop_ended(state: SiteState, now: datetime) -> None:

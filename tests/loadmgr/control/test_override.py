@@ -65,6 +65,21 @@ def test_an_order_without_an_end_is_over_with_the_session() -> None:
     assert world.controller.view().evses[0].override is None
 
 
+def test_an_order_without_an_end_while_nobody_is_there_is_for_the_next_session_alone() -> None:
+    world = charging()
+    world.unplug("E1")
+    world.run(60)
+    order(world, limit_a=0.0)
+    world.plug("E1")
+    world.run(120)
+    assert 0.0 == given_a(world, E1)
+    world.unplug("E1")
+    world.run(60)
+    world.plug("E1")
+    world.run(120)
+    assert given_a(world, E1) >= 6.0
+
+
 def test_it_is_taken_back() -> None:
     world = charging()
     order(world, limit_a=0.0)
