@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -12,32 +11,16 @@ from loadmgr.control.observation import (
     EvseState,
     EvseStatus,
     Outcome,
-    SessionDeclared,
     StationBooted,
     StationConnected,
 )
-from loadmgr.model.ids import EvseId, StationId
+from loadmgr.model.ids import StationId
 from loadmgr.model.profile import OcppVersion, ProfilePurpose
-from loadmgr.model.session import EnergyNeed
-from tests.control_world import World, prompt, ready, small_site
+from tests.control_world import World, prompt, small_site
 
 
 def standing(world: World) -> list[tuple[str, str]]:
     return [(alarm.kind, alarm.subject) for alarm in world.controller.view().alarms]
-
-
-def test_an_alarm_about_a_wish_is_over_with_the_session_that_it_was_made_for() -> None:
-    world = ready(World(small_site(evses=1)))
-    world.plug("E1")
-    out_of_reach = {"departure": world.now + timedelta(minutes=5), "need": EnergyNeed(wanted_wh=50_000.0)}
-    world.tell(SessionDeclared(at=world.now, evse=EvseId("E1"), **out_of_reach))
-    world.run(5)
-    assert [("need out of reach", "E1")] == standing(world)
-
-    world.unplug("E1")
-    world.run(5)
-
-    assert [] == standing(world)
 
 
 @pytest.mark.parametrize(
