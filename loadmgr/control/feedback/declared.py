@@ -45,14 +45,19 @@ def declared_before(record: EvseRecord, transaction: TransactionId, at: datetime
 
 
 def from_vehicle(record: EvseRecord, seen: VehicleDeclared) -> SessionDeclared:
-    """Return what a vehicle said as a declaration; it speaks of energy from now on, a session counts from its start."""
+    """Return what a vehicle said as a declaration; it speaks of energy from now on, a session counts from its start.
+
+    A vehicle counts seconds until it leaves, and its station makes a time of day of them: one that has passed is of a
+    clock that was never set, and says nothing.
+    """
+    departure = seen.departure if seen.departure is not None and seen.departure > seen.at else None
     delivered = 0.0 if record.charging is None else record.charging.ledger.delivered_wh
     limits = VehicleLimits(min_a=_possible(seen.min_a), max_a=_possible(seen.max_a), max_w=_possible(seen.max_w))
     asked_wh = _possible(seen.energy_wh)
     return SessionDeclared(
         at=seen.at,
         evse=record.evse.id,
-        departure=seen.departure,
+        departure=departure,
         need=None if asked_wh is None else EnergyNeed(wanted_wh=asked_wh + delivered),
         vehicle=None if limits == VehicleLimits() else limits,
         source=BY_VEHICLE,

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadmgr.control.controller import SiteController
 from loadmgr.control.feedback.declared import apply_declaration, rank
 from loadmgr.control.feedback.energy import Ledger
-from loadmgr.control.observation import SessionDeclared
+from loadmgr.control.observation import SessionDeclared, StationConnected, TransactionStarted, VehicleDeclared
 from loadmgr.control.state import Charging
-from loadmgr.model.ids import EvseId, TransactionId
+from loadmgr.model.ids import EvseId, StationId, TransactionId
+from loadmgr.model.profile import OcppVersion
 from loadmgr.model.session import EnergyNeed
-from tests.control_world import START
+from tests.control_world import START, small_site
 
 SOURCES = ("rule", "calendar", "vehicle", "driver")
 
@@ -66,3 +68,21 @@ def test_of_equals_the_last_word_counts(words: list[tuple[str, int]]) -> None:
     nearest = max(rank(source) for source, _ in words)
     last = [hours for source, hours in words if rank(source) == nearest][-1]
     assert session.departure == START + timedelta(hours=last)
+
+
+@pytest.mark.parametrize(
+    ("departs", "known"), [(timedelta(hours=3), 3), (timedelta(days=-20_000), 8), (timedelta(), 8)]
+)
+def test_a_vehicles_departure_that_has_passed_leaves_what_the_calendar_says(departs: timedelta, known: int) -> None:
+    """Its station makes a time of day of seconds from now, and may do so by a clock that was never set."""
+    controller = SiteController(small_site(evses=1), None)
+    where = {"station": StationId("S1"), "number": 1}
+    controller.observe(StationConnected(at=START, station=StationId("S1"), version=OcppVersion.V201))
+    controller.observe(TransactionStarted(at=START, transaction=TransactionId("1"), **where))
+    controller.observe(word("calendar", hours=8))
+    controller.observe(VehicleDeclared(at=START, departure=START + departs, energy_wh=9000.0, **where))
+    controller.decide(START)
+
+    session = controller.view().evses[0].session
+    assert session is not None
+    assert (START + timedelta(hours=known), 9000.0) == (session.departure, session.wanted_wh)
