@@ -232,3 +232,4 @@ def _complete(state: SiteState, record: EvseRecord, seen: TransactionStarted) ->
     if charging.id_token is None and seen.id_token is not None:
         charging.id_token = seen.id_token
         _go_on(record, charging, at=charging.started)
+        state.triggers.append(f"{record.evse.id}: whose session it is")
