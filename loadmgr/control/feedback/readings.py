@@ -30,6 +30,7 @@ from loadmgr.control.feedback.energy import (
 )
 from loadmgr.control.feedback.obedience import judge, tolerance_a
 from loadmgr.control.feedback.peaks import fold_power
+from loadmgr.control.feedback.plausible import TELLING_A, backwards_a, of_numbers
 from loadmgr.control.feedback.sessions import TOLD_READINGS, adopt_session, max_power_w, restore
 from loadmgr.control.observation import BatteryReading, EvseReading, SiteMeterReading
 from loadmgr.control.planning.battery import bounds_w, fold_battery
@@ -53,14 +54,11 @@ USED_PHASE_A = 0.5
 LONGEST_WAIT = timedelta(hours=1)
 """A live reading that is older by the station's clock did not wait: its clock is wrong."""
 
-TELLING_A = 3.0
-"""Only a vehicle that draws at least this shows which phases it uses [A]."""
-
 
 def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, settings: ControlSettings) -> None:
     """Fold what an EVSE measured into its record and its session's ledger."""
     station = state.stations[record.evse.station]
-    seen = _of_numbers(seen)
+    seen = of_numbers(seen)
     if record.charging is None:
         adopt_session(state, record, station, seen)
         state.stirred = state.stirred or record.charging is not None
@@ -80,7 +78,8 @@ def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, s
     currents = currents or (0.0, 0.0, 0.0)
     before = record.draw
     power_w = None if seen.power_w is None else seen.power_w - (seen.export_w or 0.0)
-    record.draw = Draw(at=seen.at, current_a=currents, peak_a=max(currents), power_w=power_w, export_a=fed_back)
+    peak_a = max(*currents, backwards_a(state, record, seen))
+    record.draw = Draw(at=seen.at, current_a=currents, peak_a=peak_a, power_w=power_w, export_a=fed_back)
     if record.charging is not None and max(currents) >= TELLING_A and record.telling_readings < TOLD_READINGS:
         record.telling_readings += 1
         if record.telling_readings == TOLD_READINGS:
@@ -89,22 +88,6 @@ def fold_evse_reading(state: SiteState, record: EvseRecord, seen: EvseReading, s
         _fold_phases(state, record, seen.currents_a)
     _judge(state, record, before, at=seen.at, settings=settings)
     _fold_acceptance(state, record, at=seen.at, settings=settings)
-
-
-def _of_numbers(seen: EvseReading) -> EvseReading:
-    """Return a reading without what is no number."""
-    wrong: dict[str, None] = {name: None for name in _ALONE if not _is_number(getattr(seen, name))}
-    for name in ("currents_a", "powers_w", "export_currents_a"):
-        if not all(_is_number(a) for a in getattr(seen, name) or ()):
-            wrong[name] = None
-    return replace(seen, **wrong) if wrong else seen  # type: ignore[arg-type]
-
-
-_ALONE = ("current_a", "power_w", "energy_wh", "state_of_charge_ratio", "offered_a", "export_w", "exported_wh")
-
-
-def _is_number(value: float | None) -> bool:
-    return value is None or math.isfinite(value)
 
 
 def with_currents(seen: EvseReading, *, voltage_v: float) -> EvseReading:

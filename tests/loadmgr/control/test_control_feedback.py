@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from loadmgr.control.command import Command, SetProfile
+from loadmgr.control.decision import Standing
 from loadmgr.control.feedback.energy import Ledger, with_register
 from loadmgr.control.observation import (
     EvseReading,
@@ -298,3 +299,21 @@ def test_a_limit_in_w_is_of_one_phase_at_low_voltage_until_more_are_measured(pha
     world.run(300)
     assert 0.95 * counted * 20.0 * 0.9 * 230.0 <= max(leased_w()) <= counted * 20.0 * 0.9 * 230.0
     assert [] == world.over
+
+
+@pytest.mark.parametrize(
+    "said", [{"currents_a": (-32.0, -32.0, -32.0)}, {"current_a": -32.0}, {"power_w": -32.0 * 3 * 230.0}]
+)
+def test_a_station_whose_meter_is_turned_around_is_judged_by_what_flows_all_the_same(said):
+    world = ready(World(small_site(evses=1, limit_a=25.0, building_worst_a=5.0)))
+    world.plug("E1")
+    world.run(60)
+    for _ in range(2):
+        world.tell(EvseReading(at=world.now, station=StationId("S1"), number=1, **said))
+        world.run(5)
+
+    alarms = {a.kind for a in world.controller.view().alarms}
+    assert {"measures backwards", "disobedient"} <= alarms
+    assert Standing.DISOBEYING is view_of(world, "E1").standing
+    world.run(60)
+    assert "measures backwards" not in {a.kind for a in world.controller.view().alarms}
