@@ -1,11 +1,12 @@
 """Array types of the allocation room and the checks at its door: wrong shape or number raises, naming the value."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -59,3 +60,19 @@ def require_tree(ids: tuple[str, ...], parents: Iterable[int | None]) -> None:
             if hops > len(ids):
                 raise ValueError(f"circuits.parents of {circuit_id} must not lead in a circle")
             at = parents[at]
+
+
+def spread(value: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
+    """Return the value as an array of this shape; only scalars and leading dimensions are spread, never cut."""
+    if isinstance(value, float) and math.isfinite(value):
+        return np.full(shape, value)  # most are, and the way below takes ten times as long
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim > len(shape) or array.shape != shape[: array.ndim]:
+        raise ValueError(f"{name} must be a scalar or have shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0].tolist()
+        at = f" at {where}" if where else ""
+        raise ValueError(f"{name} must hold finite numbers, got {array[tuple(where)]}{at}")
+    while array.ndim < len(shape):
+        array = array[..., None]
+    return np.array(np.broadcast_to(array, shape))

@@ -62,6 +62,8 @@ def check(problem: AllocationProblem, current_a: FloatArray, *, battery_w: Float
         if mixed:
             faults += _phasor_faults(problem, index, current_a, battery_w)
         faults += _circuit_faults(problem, index, circuit_id, (load, side_a), arithmetic=not mixed)
+        if not mixed:
+            faults += _lasting_faults(problem, index, current_a, (load, side_a), members=members)
         if problem.circuits.neutral_limit_a[index] is not None or problem.circuits.unbalance_a[index] is not None:
             faults += _between_phases(problem, index, np.where(members[:, None], current_a, 0.0), side_a)
     return faults
@@ -237,6 +239,43 @@ def _circuit_faults(
     for step in np.flatnonzero(excess):
         text = f"circuit {circuit_id} is {excess[step]:.1f} W above its limit"
         faults.append(Fault(text=text, step=int(step), excess=float(excess[step])))
+    return faults
+
+
+def _lasting_faults(
+    problem: AllocationProblem,
+    index: int,
+    current_a: FloatArray,
+    flows: tuple[_Load, FloatArray],
+    *,
+    members: BoolArray,
+) -> list[Fault]:
+    """Check the limits that have to hold with nobody in control: who comes next may draw what is kept for him.
+
+    Whoever has no more than that makes nothing worse.
+    """
+    circuits, evses = problem.circuits, problem.evses
+    if not (evses.kept_a[members] > 0.0).any():
+        return []
+    load, side_a = flows
+    kept_a = evses.kept_a[members, None]
+    missing_a = np.maximum(kept_a - np.maximum(current_a[members], 0.0), 0.0)
+    beyond_a = np.maximum(current_a[members] - kept_a, 0.0)
+    on_phase = evses.on_phase[members].astype(np.float64)
+    name, faults = circuits.ids[index], []
+    total_w = load.in_w + side_a.sum(axis=0) * NOMINAL_VOLTAGE_V + evses.w_per_a[members] @ missing_a
+    rows = [
+        (load.in_a[k] + side_a[k] + on_phase[:, k] @ missing_a, on_phase[:, k] @ beyond_a, circuits.lasting_a[index, k])
+        for k in range(3)
+    ]
+    rows.append((total_w, evses.w_per_a[members] @ beyond_a, circuits.lasting_w[index]))
+    applies = [*circuits.lasting_a_applies[index], circuits.lasting_w_applies[index]]
+    for place, (total, beyond, limit) in enumerate(rows):
+        unit, tolerance = ("W", POWER_TOLERANCE_W) if place == 3 else ("A", CURRENT_TOLERANCE_A)
+        excess = np.minimum(total - limit, beyond)
+        for step in np.flatnonzero((excess > tolerance) & bool(applies[place])):
+            text = f"circuit {name} would be {excess[step]:.3f} {unit} above its limit with the next vehicles"
+            faults.append(Fault(text=text, step=int(step), excess=float(excess[step])))
     return faults
 
 

@@ -88,7 +88,7 @@ class RowPlaces:
         Limits on loads, and on what is fed back.
     peaks : tuple of (n_window,)
     balance : (n_step,)
-    state, taper, guarantee : (n_evse, n_step)
+    state, taper, guarantee, beyond : (n_evse, n_step)
     store : (n_battery, n_step)
     """
 
@@ -101,6 +101,7 @@ class RowPlaces:
     state: IntArray
     taper: IntArray
     guarantee: IntArray
+    beyond: IntArray
     store: IntArray
 
 
@@ -134,10 +135,11 @@ def due_slot(problem: AllocationProblem, places: RowPlaces, flow: Flow, kwh: Flo
     return slot(np.where(share > 0.0, places.due[flow.unit], NO_ROW), share * kwh)
 
 
-def network_slot(rows: NetworkRows, flow: Flow, network_row: IntArray) -> Slot:
-    """Return the slots of flows of EVSEs in the rows of the network."""
+def network_slot(rows: NetworkRows, flow: Flow, network_row: IntArray, *, entries: BoolArray | None = None) -> Slot:
+    """Return the slots of flows of EVSEs in the rows of the network, by some of their entries or by all."""
     # Rows that bind in no step would only make the slots wide.
-    kept = np.flatnonzero((network_row != NO_ROW).any(axis=1)[rows.row])
+    there = (network_row != NO_ROW).any(axis=1)[rows.row]
+    kept = np.flatnonzero(there if entries is None else there & entries)
     evse, row, coefficient = rows.evse[kept], rows.row[kept], rows.coefficient[kept]
     count = np.bincount(evse, minlength=len(rows.starts) - 1)
     width = int(count.max(initial=0))

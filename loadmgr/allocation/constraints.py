@@ -7,32 +7,32 @@ Rules of this file:
 2. ``room`` is what the limit leaves after side loads, never below 0: 0 A for every EVSE always fits, so no problem is
    infeasible. Where a side load alone is above its limit, that is reported, not solved.
 3. Water-filling, program and quantising use the same rows. The check must not: it walks the tree by itself.
+4. On rows that last (see ``lasting``) only current above what is kept for the next vehicle adds to the load.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from loadmgr.allocation.arrays import BoolArray, FloatArray, IntArray
-from loadmgr.allocation.phasors import ExtraRow, extra_rows, needs_phasors
+from loadmgr.allocation.lasting import lasting_rows
+from loadmgr.allocation.phasors import ExtraRow, RowKind, extra_rows, needs_phasors
 from loadmgr.allocation.problem import NOMINAL_VOLTAGE_V, PHASES, AllocationProblem, CircuitArrays
 from loadmgr.allocation.result import Alarm
 
 PLENTY = np.finfo(np.float64).max / 4
 """More than currents add up to; sums of it stay finite."""
 
-RowKind = Literal["phase", "power", "neutral", "unbalance"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowName:
-    """What a row stands for: a circuit, the phase (1 to 3) if it is a row of one, and the side of a polygon."""
+    """What a row stands for: a circuit, the phase (1 to 3) if it is of one, the side of a polygon, if it lasts."""
 
     kind: RowKind
     circuit: int
     phase: int | None = None
     direction: int = 0
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +58,8 @@ class NetworkRows:
         What 1 kW of a stationary battery adds to a row.
     feeds_back : (n_evse,)
         Whether the EVSE may feed back at all as far as rows go.
+    free_a : (n_entry,), optional
+        Up to this current an entry adds nothing [A]; ``None`` where all add from the first ampere.
     """
 
     names: tuple[RowName, ...]
@@ -71,6 +73,7 @@ class NetworkRows:
     room_back: FloatArray
     battery_per_kw: FloatArray
     feeds_back: BoolArray
+    free_a: FloatArray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -81,6 +84,28 @@ class NetworkRows:
     def free_room(self) -> FloatArray:
         """The room, and where a row is no limit more than anything could fill, ``(n_row, n_step)``."""
         return np.where(self.applies, self.room, PLENTY)
+
+    @property
+    def lasting(self) -> BoolArray:
+        """Which rows last, ``(n_row,)``."""
+        return np.array([name.lasting for name in self.names], dtype=bool)
+
+    def added(self, entries: slice | IntArray, before_a: FloatArray | float, after_a: FloatArray | float) -> FloatArray:
+        """Return what some entries add to their rows when their currents go from one value to another, ``(n,)``.
+
+        Currents are of each entry's EVSE, or of one EVSE whose entries these are.
+        """
+        if self.free_a is None:
+            return np.asarray(self.coefficient[entries] * (after_a - before_a))
+        free_a = self.free_a[entries]
+        return np.asarray(
+            self.coefficient[entries] * (np.maximum(after_a - free_a, 0.0) - np.maximum(before_a - free_a, 0.0))
+        )
+
+    def loads(self, current_a: FloatArray) -> FloatArray:
+        """Return what currents of all EVSEs, ``(n_evse,)``, add up to in each row, ``(n_row,)``."""
+        weights = self.added(slice(None), 0.0, current_a[self.evse])
+        return np.bincount(self.row, weights=weights, minlength=self.n_rows).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,13 +118,15 @@ class RowEntries:
         The rows that have entries here.
     begins : (n,)
         Where the entries of each begin.
-    evse, coefficient : (n_entry,)
+    evse, coefficient, free_a : (n_entry,)
+        As of ``NetworkRows``.
     """
 
     rows: IntArray
     begins: IntArray
     evse: IntArray
     coefficient: FloatArray
+    free_a: FloatArray | None
 
     @classmethod
     def of(cls, rows: NetworkRows, *, wanted: BoolArray | None = None) -> "RowEntries":
@@ -109,7 +136,9 @@ class RowEntries:
             by_row = by_row[wanted[rows.row[by_row]]]
         row = rows.row[by_row]
         begins = np.flatnonzero(np.diff(row, prepend=-1))
-        return cls(rows=row[begins], begins=begins, evse=rows.evse[by_row], coefficient=rows.coefficient[by_row])
+        free_a = None if rows.free_a is None else rows.free_a[by_row]
+        evse, coefficient = rows.evse[by_row], rows.coefficient[by_row]
+        return cls(rows=row[begins], begins=begins, evse=evse, coefficient=coefficient, free_a=free_a)
 
     def sums(self, current_a: FloatArray) -> FloatArray:
         """Return what currents ``(n_evse, n_step)`` add up to in each of these rows, ``(n, n_step)``."""
@@ -117,6 +146,8 @@ class RowEntries:
             return np.zeros((0, current_a.shape[1]))
         # Water-filling holds its currents the other way round in memory, and gathering from there is slow.
         terms = np.ascontiguousarray(current_a)[self.evse]
+        if self.free_a is not None:
+            np.maximum(terms - self.free_a[:, None], 0.0, out=terms)
         terms *= self.coefficient[:, None]
         return np.asarray(np.add.reduceat(terms, self.begins, axis=0))
 
@@ -132,7 +163,10 @@ def may_fill_up(rows: NetworkRows, most_a: FloatArray, *, beside: FloatArray | f
     beside : (n_row,), optional
         What batteries may add to each row.
     """
-    most = most_a.max(axis=1, initial=0.0)[rows.evse] * np.maximum(rows.coefficient, 0.0)
+    most = most_a.max(axis=1, initial=0.0)[rows.evse]
+    if rows.free_a is not None:
+        most = np.maximum(most - rows.free_a, 0.0)
+    most *= np.maximum(rows.coefficient, 0.0)
     load = np.bincount(rows.row, weights=most, minlength=rows.n_rows) + beside
     least = np.where(rows.applies, rows.room, np.inf).min(axis=1, initial=np.inf)
     return np.asarray(load > least)
@@ -162,7 +196,7 @@ def network_rows(problem: AllocationProblem) -> NetworkRows:
     room = np.concatenate([(circuits.limit_a - side_a)[phase_used], (circuits.limit_w - side_w)[power_used]])
     back_a, back_w = circuits.limit_a + np.minimum(side_a, 0.0), circuits.limit_w + np.minimum(side_w, 0.0)
     applies = np.concatenate([circuits.limit_a_applies[phase_used], circuits.limit_w_applies[power_used]])
-    extra = extra_rows(problem, side_a)
+    extra = extra_rows(problem, side_a) + lasting_rows(problem, side_a)
     own = NetworkRows(
         names=tuple(names),
         row=row,
@@ -176,7 +210,7 @@ def network_rows(problem: AllocationProblem) -> NetworkRows:
         battery_per_kw=_battery_per_kw(problem, names, chain=circuits.ancestry()),
         feeds_back=np.ones(problem.n_evses, dtype=bool),
     )
-    return _with_extra(own, extra) if extra else own
+    return _with_extra(own, extra, kept_a=problem.evses.kept_a) if extra else own
 
 
 def _star_entries(
@@ -215,7 +249,7 @@ def _battery_per_kw(
     return out
 
 
-def _with_extra(own: NetworkRows, extra: list[ExtraRow]) -> NetworkRows:
+def _with_extra(own: NetworkRows, extra: list[ExtraRow], *, kept_a: FloatArray) -> NetworkRows:
     """Return the rows with more of them; EVSEs below the new ones no longer feed back, batteries still do."""
     dense = np.array([item.coefficient for item in extra])
     dense[np.abs(dense) < 1e-12] = 0.0
@@ -223,23 +257,26 @@ def _with_extra(own: NetworkRows, extra: list[ExtraRow]) -> NetworkRows:
     order = np.argsort(np.concatenate([own.evse, evse]), kind="stable")
     all_evses = np.concatenate([own.evse, evse])[order]
     room, applies = np.array([item.room for item in extra]), np.array([item.applies for item in extra])
-    kinds: dict[str, RowKind] = {"phase": "phase", "neutral": "neutral", "unbalance": "unbalance"}
     names = [
-        RowName(kind=kinds[item.kind], circuit=item.circuit, phase=item.phase, direction=item.direction)
+        RowName(kind=item.kind, circuit=item.circuit, phase=item.phase, direction=item.direction, lasting=item.lasting)
         for item in extra
     ]
+    lasting = np.array([item.lasting for item in extra])
+    lasts = np.concatenate([np.zeros(own.n_rows, dtype=bool), lasting])
+    rows = np.concatenate([own.row, own.n_rows + row])[order]
     return NetworkRows(
         names=own.names + tuple(names),
-        row=np.concatenate([own.row, own.n_rows + row])[order],
+        row=rows,
         evse=all_evses,
         coefficient=np.concatenate([own.coefficient, dense.T[evse, row]])[order],
         starts=_starts(all_evses, len(own.starts) - 1),
         room=np.concatenate([own.room, np.maximum(room, 0.0)]),
         applies=np.concatenate([own.applies, applies]),
-        overload=np.concatenate([own.overload, np.where(applies, np.maximum(-room, 0.0), 0.0)]),
+        overload=np.concatenate([own.overload, np.where(applies & ~lasting[:, None], np.maximum(-room, 0.0), 0.0)]),
         room_back=np.concatenate([own.room_back, np.array([item.room_back for item in extra])]),
         battery_per_kw=np.concatenate([own.battery_per_kw, np.array([item.battery for item in extra])]),
-        feeds_back=own.feeds_back & ~(dense != 0.0).any(axis=0),
+        feeds_back=own.feeds_back & ~(dense[~lasting] != 0.0).any(axis=0),
+        free_a=np.where(lasts[rows], kept_a[all_evses], 0.0) if lasting.any() else None,
     )
 
 

@@ -41,6 +41,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "keep_on_s": (0.0, 1e9),
     "keep_off_s": (0.0, 1e9),
     "discharge_price_per_kwh": (0.0, 1e6),
+    "kept_a": (0.0, MOST_A),
 }
 
 

@@ -288,10 +288,10 @@ def _full_rows(case: _Case, *, evse: int, step: int) -> list[Reason]:
     up_a = next_up_a(case.problem, evse, now_a) - now_a if now_a > 0.0 else 0.0
     for k in range(rows.starts[evse], rows.starts[evse + 1]):
         row = int(rows.row[k])
-        entries = rows.row == row
-        load = float(rows.coefficient[entries] @ np.maximum(allocation.planned_a[rows.evse[entries], step], 0.0))
+        entries = np.flatnonzero(rows.row == row)
+        load = rows.added(entries, 0.0, np.maximum(allocation.planned_a[rows.evse[entries], step], 0.0)).sum()
         tolerance = _FULL * (1000.0 if rows.names[row].kind == "power" else 1.0)
-        told = float(rows.coefficient[entries] @ np.maximum(allocation.current_a[rows.evse[entries], step], 0.0))
+        told = rows.added(entries, 0.0, np.maximum(allocation.current_a[rows.evse[entries], step], 0.0)).sum()
         left = max(rows.room[row, step] - load - tolerance, 0.0)
         if up_a > 0.0 and rows.room[row, step] - told < rows.coefficient[k] * up_a - tolerance:
             left = 0.0

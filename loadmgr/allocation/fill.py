@@ -7,11 +7,12 @@ Rules of this file:
    then filled up, so no headroom stays that a waiting vehicle could use.
 3. What must stay on and guaranteed powers come before all; then must, wanted and full, each by priority class.
 4. It works on the rows of ``constraints`` and knows neither prices nor forecasts.
-5. As long as all that everybody may have fits, everybody has it: such stretches are laid out at one stroke, and only
+5. What is kept for the next vehicle is free on the rows that last: each group is raised up to there first.
+6. As long as all that everybody may have fits, everybody has it: such stretches are laid out at one stroke, and only
    the steps in which a row is full are gone through one by one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from loadmgr.allocation.options import Policy
 from loadmgr.allocation.policy import IN_TURN, order_key, session_ties
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.quantise import DONE_WH, GRAIN_A
-from loadmgr.allocation.waterlevel import TIGHT, Level, admit, admit_all, loads, raise_in_turn, raise_together
+from loadmgr.allocation.waterlevel import TIGHT, Level, admit, admit_all, raise_in_turn, raise_together
 from loadmgr.model.units import CURRENT_TOLERANCE_A
 
 _FIRST_STRETCH = 4
@@ -50,6 +51,8 @@ class _Site:
     entries : RowEntries
         Of the rows that may fill up in any of these steps.
     offsets_s : tuple of int
+    stages : tuple of (NetworkRows, (n_evse,))
+        The rows by which currents rise, and up to where: first what is free on rows that last, then everything.
     ones, tie : (n_evse,)
     one_group, holds, guarantees : bool
         All sessions are of one class and have energy in one tier alone; some may have to stay on; some have a
@@ -64,6 +67,7 @@ class _Site:
     wh_per_a: FloatArray
     entries: RowEntries
     offsets_s: tuple[int, ...]
+    stages: tuple[tuple[NetworkRows, FloatArray], ...]
     ones: FloatArray
     tie: FloatArray
     one_group: bool
@@ -90,12 +94,22 @@ class _Site:
             wh_per_a=wh_per_a,
             entries=RowEntries.of(rows, wanted=may_fill_up(rows, full_a.T)),
             offsets_s=offsets_s,
+            stages=_stages(problem, rows),
             ones=np.ones(problem.n_evses),
             tie=session_ties(problem),
             one_group=bool((evses.priority == evses.priority[0]).all() and tiers.sum() <= 1),
             holds=bool(evses.keep_on_s.any() or not evses.pause_ok.all()),
             guarantees=bool(evses.guaranteed_w.any()),
         )
+
+
+def _stages(problem: AllocationProblem, rows: NetworkRows) -> tuple[tuple[NetworkRows, FloatArray], ...]:
+    whole = (rows, np.full(problem.n_evses, np.inf))
+    if rows.free_a is None:
+        return (whole,)
+    kept_a = problem.evses.kept_a
+    free = replace(rows, coefficient=np.where(rows.free_a > 0.0, 0.0, rows.coefficient))
+    return ((free, np.where(kept_a >= problem.evses.min_a, kept_a, 0.0)), whole)
 
 
 def fill(
@@ -167,24 +181,27 @@ def _all_they_may(site: _Site, progress: _Progress, span: slice) -> FloatArray:
 
 def _fill_step(site: _Site, step: int, *, progress: _Progress) -> tuple[FloatArray, bool]:
     """Return the currents of a step, and whether all fitted that anybody could have."""
-    problem, rows, min_a = site.problem, site.rows, site.problem.evses.min_a
+    problem, min_a = site.problem, site.problem.evses.min_a
     asks_a = progress.left_wh / np.maximum(site.wh_per_a[step], 1e-9)
     cap_a = np.minimum(site.full_a[step], np.maximum(asks_a, min_a))
     cap_a[progress.left_wh <= DONE_WH] = 0.0
     waits = cap_a > 0.0
-    if (loads(rows, cap_a) <= site.room[step] + TIGHT).all():
+    if (site.rows.loads(cap_a) <= site.room[step] + TIGHT).all():
         return cap_a, True
     level = Level(room=site.room[step], current_a=np.zeros(len(cap_a)), cap_a=cap_a)
-    if site.holds or site.guarantees:
-        _hold(site, step, level, waits=waits, progress=progress)
+    for rows, most_a in site.stages if site.holds or site.guarantees else ():
+        level.cap_a = np.minimum(cap_a, most_a)
+        _hold(site, rows, step, level, waits=waits, progress=progress)
     weight = asks_a if site.policy == "proportional" else site.ones
     for group in [waits] if site.one_group else _groups(problem, progress, waits):
-        if site.policy in IN_TURN:
-            raise_in_turn(rows, level, _order(site, step, progress, group), floor_a=min_a)
-            continue
-        if not admit_all(rows, level, group, floor_a=min_a):
-            admit(rows, level, _order(site, step, progress, group), floor_a=min_a)
-        raise_together(rows, level, group & ((level.current_a > 0.0) | (min_a <= 0.0)), weight)
+        for rows, most_a in site.stages:
+            level.cap_a = np.minimum(cap_a, most_a)
+            if site.policy in IN_TURN:
+                raise_in_turn(rows, level, _order(site, step, progress, group), floor_a=min_a)
+                continue
+            if not admit_all(rows, level, group, floor_a=min_a):
+                admit(rows, level, _order(site, step, progress, group), floor_a=min_a)
+            raise_together(rows, level, group & ((level.current_a > 0.0) | (min_a <= 0.0)), weight)
     return level.current_a, False
 
 
@@ -196,9 +213,9 @@ def _order(site: _Site, step: int, progress: _Progress, members: BoolArray) -> I
     return np.asarray(order[members[order]])
 
 
-def _hold(site: _Site, step: int, level: Level, *, waits: BoolArray, progress: _Progress) -> None:
+def _hold(site: _Site, rows: NetworkRows, step: int, level: Level, *, waits: BoolArray, progress: _Progress) -> None:
     """Admit what must stay on at its minimum, then guaranteed powers."""
-    evses, rows = site.problem.evses, site.rows
+    evses = site.problem.evses
     stays_on = waits & ((evses.keep_on_s > site.offsets_s[step]) | (progress.held & ~evses.pause_ok))
     if stays_on.any():
         admit(rows, level, _order(site, step, progress, stays_on), floor_a=evses.min_a)

@@ -155,7 +155,7 @@ def _admitted(
     for place in order:
         evse, step, min_a = command.evse[place], command.step[place], command.min_a[place]
         span = slice(rows.starts[evse], rows.starts[evse + 1])
-        more = rows.coefficient[span] * min_a
+        more = rows.added(span, 0.0, min_a)
         energy_wh = wh_per_a[evse, step] * min_a
         fits = energy_wh <= left_wh[evse] and bool((more <= room[rows.row[span], step]).all())
         if fixed_on[place] or fits:

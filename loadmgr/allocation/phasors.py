@@ -16,6 +16,7 @@ import cmath
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from loadmgr.allocation.arrays import BoolArray, FloatArray
 from loadmgr.allocation.problem import NOMINAL_VOLTAGE_V, AllocationProblem
 
 ComplexArray = NDArray[np.complex128]
+RowKind = Literal["phase", "power", "neutral", "unbalance"]
 
 CHORD_RAD = math.radians(10.0)
 """Widest chord of the polygon: 0.4 % too careful at its middle."""
@@ -38,10 +40,11 @@ _SAME_ANGLE_RAD = 1e-9
 class ExtraRow:
     """One more row: what it limits, its coefficient for each EVSE and battery (per kW), and what may flow in each step.
 
-    ``room_back`` is what batteries may feed back; side loads do not add to it, feed-in does.
+    ``room_back`` is what batteries may feed back; side loads do not add to it, feed-in does. On a row that lasts, an
+    EVSE counts with what lies above its ``kept_a`` alone: that much is taken from the room already.
     """
 
-    kind: str
+    kind: RowKind
     circuit: int
     phase: int | None
     direction: int
@@ -50,6 +53,7 @@ class ExtraRow:
     applies: BoolArray
     battery: FloatArray
     room_back: FloatArray
+    lasting: bool = False
 
 
 def needs_phasors(problem: AllocationProblem) -> list[int]:
@@ -146,7 +150,7 @@ def _own_phasor(problem: AllocationProblem, evse: int) -> ComplexArray:
 
 
 def _polygon(
-    kind: str,
+    kind: RowKind,
     circuit: int,
     phase: int | None,
     *,

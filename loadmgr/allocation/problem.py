@@ -43,6 +43,7 @@ EVSE_NUMBERS = (
     "discharge_room_wh",
     "discharge_efficiency_ratio",
     "discharge_price_per_kwh",
+    "kept_a",
 )
 """Fields of ``EvseArrays`` that hold one number for each EVSE, called the same in a request."""
 
@@ -67,6 +68,12 @@ class CircuitArrays:
         Where ``limit_w`` is a limit.
     side_load_a : (n_circuit, 3, n_step)
         What hangs on this very circuit beside EVSEs and child circuits [A]; a reliable feed-in is negative.
+    lasting_a : (n_circuit, 3)
+        Limit of each phase that has to hold with nobody in control [A]: EVSEs count with ``kept_a`` at least.
+    lasting_a_applies : (n_circuit, 3) bool
+    lasting_w : (n_circuit,)
+        The same of the total power [W].
+    lasting_w_applies : (n_circuit,) bool
     unbalance_a : tuple of (float or None)
         Largest difference between two phases of a circuit [A].
     neutral_limit_a : tuple of (float or None)
@@ -86,6 +93,10 @@ class CircuitArrays:
     limit_w: FloatArray
     limit_w_applies: BoolArray
     side_load_a: FloatArray
+    lasting_a: FloatArray
+    lasting_a_applies: BoolArray
+    lasting_w: FloatArray
+    lasting_w_applies: BoolArray
     unbalance_a: tuple[float | None, ...]
     neutral_limit_a: tuple[float | None, ...]
     transformer_ratio: tuple[float | None, ...]
@@ -96,13 +107,15 @@ class CircuitArrays:
         n, steps = len(self.ids), self.limit_a.shape[-1]
         for name in ("limit_a", "limit_a_applies", "side_load_a"):
             require_shape(f"circuits.{name}", getattr(self, name), (n, PHASES, steps))
-        for name in ("limit_w", "limit_w_applies"):
-            require_shape(f"circuits.{name}", getattr(self, name), (n, steps))
+        flat = {"limit_w": (n, steps), "limit_w_applies": (n, steps), "lasting_w": (n,), "lasting_w_applies": (n,)}
+        flat |= {"lasting_a": (n, PHASES), "lasting_a_applies": (n, PHASES)}
+        for name, shape in flat.items():
+            require_shape(f"circuits.{name}", getattr(self, name), shape)
         for name in ("parents", "unbalance_a", "neutral_limit_a", "transformer_ratio", "scarce"):
             if len(getattr(self, name)) != n:
                 raise ValueError(f"circuits.{name} must hold {n} values, got {len(getattr(self, name))}")
         require_finite("circuits", self)
-        for name in ("limit_a", "limit_w"):
+        for name in ("limit_a", "limit_w", "lasting_a", "lasting_w"):
             require_range(f"circuits.{name}", getattr(self, name), self.ids, low=0.0)
         for name in ("unbalance_a", "neutral_limit_a", "transformer_ratio"):
             for circuit_id, value in zip(self.ids, getattr(self, name), strict=True):
@@ -185,6 +198,8 @@ class EvseArrays:
         Energy fed back over energy taken out of the battery.
     discharge_price_per_kwh : (n_evse,)
         What feeding back costs beside the energy (wear).
+    kept_a : (n_evse,)
+        What the vehicle that takes the place of this one may draw unheard [A]; lasting limits carry it in any case.
     seeds : (n_evse,) int
         A number for each session, from its label alone, by which ties are broken.
     """
@@ -219,6 +234,7 @@ class EvseArrays:
     discharge_room_wh: FloatArray
     discharge_efficiency_ratio: FloatArray
     discharge_price_per_kwh: FloatArray
+    kept_a: FloatArray
     seeds: IntArray = field(init=False)
 
     @property
@@ -247,7 +263,14 @@ class EvseArrays:
 
     def _require_ranges(self) -> None:
         at_least_zero = ("min_a", "max_a", "need_wh", "delivered_wh", "guaranteed_w", "keep_on_s", "keep_off_s")
-        for name in (*at_least_zero, "taper_wh", "discharge_max_a", "discharge_room_wh", "discharge_price_per_kwh"):
+        for name in (
+            *at_least_zero,
+            "taper_wh",
+            "discharge_max_a",
+            "discharge_room_wh",
+            "discharge_price_per_kwh",
+            "kept_a",
+        ):
             require_range(f"evses.{name}", getattr(self, name), self.ids, low=0.0)
         for name in ("w_per_a", "step_a"):
             require_range(f"evses.{name}", getattr(self, name), self.ids, low=1e-9)

@@ -3,7 +3,8 @@
 Rules of this file:
 
 1. Columns of current come first, EVSE by EVSE and step by step, only where something may flow. Then shortfall, then
-   what only some sites have: feeding back, states of charge, guarantees, export, batteries; last the peaks.
+   what only some sites have: feeding back, states of charge, guarantees, export, batteries, current beyond what is
+   kept for the next vehicle; last the peaks.
 2. Import is no column: what is drawn is known from the currents, so its price sits on them. Only where the site may
    export is there a column for it.
 3. A row that no currents could break is left out. That changes no optimum.
@@ -100,7 +101,7 @@ def build_program(
     -----
     For every session: energy + shortfall = need, and energy + late >= must until that is due. For every kept row: sum
     of coefficient times current <= room. For every window of a demand charge: mean of the import - peak <= 0. Where the
-    site may export: import + export >= 0.
+    site may export: import + export >= 0. Rows that last hold the current beyond: current - beyond <= what is kept.
     """
     evses, money = problem.evses, problem.money
     current = evse_flow(problem, (evses.max_a > 0.0) & (evses.presence_ratio > 0.0))
@@ -158,6 +159,7 @@ def _blocks(
         *session_blocks(problem, places, weight=weight),
         *export_blocks(problem, places, weight=weight),
         *battery_blocks(problem, rows, places, charged, weight=weight, flow=battery_flow(problem)),
+        *_beyond_blocks(problem, rows, places),
         *_peak_blocks(problem, places),
     ]
 
@@ -177,12 +179,29 @@ def _current_block(
     offsets_s = np.array(problem.grid.offsets_s[:-1], dtype=np.float64)
     stays_off = evses.keep_off_s[flow.unit] > offsets_s[flow.step]
     slots = [slot(places.energy[flow.unit], flow.kwh * evses.efficiency_ratio[flow.unit])]
-    slots.append(network_slot(rows, flow, places.network))
+    if rows.free_a is None:
+        slots.append(network_slot(rows, flow, places.network))
+    else:
+        slots.append(network_slot(rows, flow, places.network, entries=rows.free_a <= 0.0))
+        slots.append(slot(places.beyond[flow.unit, flow.step], 1.0))
     slots += site_slots(places, charged, flow, sign=1.0)
     slots += _session_slots(problem, places, flow)
     price = weight.price_per_kwh[flow.step] + prefer[flow.unit, flow.step]
     upper = np.where(stays_off, 0.0, evses.max_a[flow.unit, flow.step])
     return block("current", cost=price * flow.kwh, upper=upper, slots=slots)
+
+
+def _beyond_blocks(problem: AllocationProblem, rows: NetworkRows, places: RowPlaces) -> list[Block]:
+    """Return the columns of what lies above the current kept for the next vehicle, in A."""
+    if rows.free_a is None:
+        return []
+    flow = evse_flow(problem, places.beyond != NO_ROW)
+    upper = problem.evses.max_a[flow.unit, flow.step] - problem.evses.kept_a[flow.unit]
+    slots = [
+        slot(places.beyond[flow.unit, flow.step], -1.0),
+        network_slot(rows, flow, places.network, entries=rows.free_a > 0.0),
+    ]
+    return [block("beyond", cost=np.zeros(len(upper)), upper=upper, slots=slots)]
 
 
 def _spans(blocks: list[Block]) -> dict[str, slice]:
@@ -223,6 +242,7 @@ def _places(
     binding = _may_bind(problem, rows)
     if like is not None:
         binding |= like.places.network != NO_ROW
+    network = plan.take(binding)
     fed = np.isin(rows.evse, discharge.unit)
     back = np.bincount(rows.row[fed], minlength=rows.n_rows) > 0
     back |= (rows.battery_per_kw > 0.0).any(axis=1)
@@ -233,13 +253,14 @@ def _places(
     return RowPlaces(
         energy=energy,
         due=plan.take(due),
-        network=plan.take(binding),
-        back=plan.take(rows.applies & back[:, None]),
+        network=network,
+        back=plan.take(rows.applies & back[:, None] & ~rows.lasting[:, None]),
         peaks=tuple(plan.take(w.may_bind(in_kw, base_kw)) for w in charged),
         balance=plan.take(base_kw - out_kw < 0.0),
         state=plan.take(np.broadcast_to(stateful[:, None], here.shape)),
         taper=plan.take((evses.taper_wh > 0.0)[:, None] & here),
         guarantee=plan.take((evses.guaranteed_w > 0.0)[:, None] & here),
+        beyond=plan.take(_may_go_beyond(problem, rows, network)),
         store=plan.take(np.ones((len(problem.batteries), steps), dtype=bool)),
     )
 
@@ -258,6 +279,17 @@ def _may_bind(problem: AllocationProblem, rows: NetworkRows) -> BoolArray:
     entries = replace(entries, coefficient=np.maximum(entries.coefficient, 0.0))
     most[entries.rows] += entries.sums(problem.evses.max_a)
     return np.asarray(rows.applies & wanted[:, None] & (most > rows.room + 1e-9))
+
+
+def _may_go_beyond(problem: AllocationProblem, rows: NetworkRows, network: IntArray) -> BoolArray:
+    """Return where an EVSE may have more than is kept for the next vehicle, and a row that lasts may bind."""
+    evses = problem.evses
+    wanted = np.zeros(evses.max_a.shape, dtype=bool)
+    if rows.free_a is not None:
+        entry = np.flatnonzero(rows.free_a > 0.0)
+        np.logical_or.at(wanted, rows.evse[entry], network[rows.row[entry]] != NO_ROW)
+        wanted &= (evses.max_a > evses.kept_a[:, None]) & (evses.presence_ratio > 0.0)
+    return wanted
 
 
 def _session_slots(problem: AllocationProblem, places: RowPlaces, current: Flow) -> list[tuple[IntArray, FloatArray]]:
@@ -320,6 +352,8 @@ def _sides(
     evse, step = np.nonzero(places.guarantee != NO_ROW)
     most_w = evses.max_a[evse, step] * evses.w_per_a[evse]
     lower[places.guarantee[evse, step]] = np.minimum(evses.guaranteed_w[evse], most_w) / 1000.0
+    evse, step = np.nonzero(places.beyond != NO_ROW)
+    upper[places.beyond[evse, step]] = evses.kept_a[evse]
     for battery, store in zip(problem.batteries, places.store, strict=True):
         lower[store[0]] = upper[store[0]] = battery.stored_wh / 1000.0
     return lower, upper

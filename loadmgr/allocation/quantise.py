@@ -104,6 +104,7 @@ class _Remainders:
     def __init__(self, *, problem: AllocationProblem, rows: NetworkRows, left_wh: list[float]) -> None:
         self._problem, self._left_wh = problem, left_wh
         self._starts, self._row, self._coefficient = rows.starts.tolist(), rows.row.tolist(), rows.coefficient.tolist()
+        self._free_a = None if rows.free_a is None else rows.free_a.tolist()
 
     def handed_out(
         self, step: int, order: list[int], current_a: FloatArray, *, room: FloatArray, most_a: FloatArray
@@ -118,7 +119,7 @@ class _Remainders:
             wanted = energy_wh <= left_wh + GRAIN_A or (now_a[evse] <= 0.0 and left_wh > DONE_WH)
             if not wanted or up_a > most[evse] + GRAIN_A:
                 continue
-            adds = [(self._row[k], self._coefficient[k] * more_a) for k in self._span(evse)]
+            adds = self._adds(evse, now_a[evse], up_a)
             if all(load <= rooms[row] + 1e-9 for row, load in adds):
                 now_a[evse] = up_a
                 self._left_wh[evse] -= energy_wh
@@ -126,8 +127,14 @@ class _Remainders:
                     rooms[row] -= load
         return list(now_a)
 
-    def _span(self, evse: int) -> range:
-        return range(self._starts[evse], self._starts[evse + 1])
+    def _adds(self, evse: int, now_a: float, up_a: float) -> list[tuple[int, float]]:
+        """Return the rows of an EVSE, and what a higher current adds to each."""
+        span = range(self._starts[evse], self._starts[evse + 1])
+        free_a = self._free_a
+        if free_a is None:
+            return [(self._row[k], self._coefficient[k] * (up_a - now_a)) for k in span]
+        more_a = {k: max(up_a - free_a[k], 0.0) - max(now_a - free_a[k], 0.0) for k in span}
+        return [(self._row[k], self._coefficient[k] * more_a[k]) for k in span]
 
 
 def _lower_until_it_fits(problem: AllocationProblem, rows: NetworkRows, out: FloatArray) -> FloatArray:
@@ -142,8 +149,11 @@ def _lower_until_it_fits(problem: AllocationProblem, rows: NetworkRows, out: Flo
         if not broken.any():
             return left
         pushes = np.zeros(out.shape, dtype=bool)
-        entry = rows.coefficient > 0.0
-        np.logical_or.at(pushes, rows.evse[entry], broken[rows.row[entry]])
+        entry = np.flatnonzero(rows.coefficient > 0.0)
+        pushing = broken[rows.row[entry]]
+        if rows.free_a is not None:
+            pushing &= out[rows.evse[entry]] > rows.free_a[entry, None]
+        np.logical_or.at(pushes, rows.evse[entry], pushing)
         pushes &= out > 0.0
         out[pushes] = floor_to_steps(problem, np.maximum(out - 0.5 * problem.evses.step_a[:, None], 0.0))[pushes]
 

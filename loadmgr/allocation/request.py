@@ -3,7 +3,6 @@
 Scalars, values per phase and series are spread to arrays here; ``None`` means no limit and 0.0 a limit of zero.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from loadmgr.allocation.arrays import BoolArray, FloatArray, require_range
+from loadmgr.allocation.arrays import BoolArray, FloatArray, require_range, spread
 from loadmgr.allocation.door import MOST_A, require_sound, require_stay
 from loadmgr.allocation.money import DemandCharge, SiteMoney, StationaryBattery
 from loadmgr.allocation.problem import (
@@ -45,6 +44,11 @@ class CircuitLimits:
         Steps in which ``limit_w`` is a limit (a grid operator's cap); ``None`` for all.
     side_load_a : scalar, (3,) or (3, n_step)
         Draw that hangs on this very circuit beside EVSEs and child circuits [A].
+    lasting_a : (3,) of (float or None), optional
+        Limit per phase that has to hold with nobody in control [A], where vehicles that take the place of others draw
+        their ``kept_a``.
+    lasting_w : float, optional
+        The same of the total power [W].
     unbalance_a : float, optional
         Largest difference between two phases [A].
     neutral_limit_a : float, optional
@@ -62,6 +66,8 @@ class CircuitLimits:
     limit_w: ArrayLike | None = None
     limit_w_applies: BoolArray | None = None
     side_load_a: ArrayLike = 0.0
+    lasting_a: tuple[float | None, float | None, float | None] = (None, None, None)
+    lasting_w: float | None = None
     unbalance_a: float | None = None
     neutral_limit_a: float | None = None
     transformer_ratio: float | None = None
@@ -126,6 +132,8 @@ class ChargingRequest:
         How far below its present state it may be discharged [Wh].
     discharge_efficiency_ratio, discharge_price_per_kwh : float
         Losses and wear of feeding back.
+    kept_a : float
+        What the vehicle that takes the place of this one may draw unheard [A]; see ``CircuitLimits.lasting_a``.
     """
 
     id: str
@@ -157,6 +165,7 @@ class ChargingRequest:
     discharge_room_wh: float = 0.0
     discharge_efficiency_ratio: float = 0.95
     discharge_price_per_kwh: float = 0.0
+    kept_a: float = 0.0
 
     @property
     def w_per_a(self) -> float:
@@ -234,31 +243,15 @@ def build_money(  # noqa: PLR0913 - keywords with defaults, one per term of a ta
         total_a = np.zeros(steps) if side_load_a is None else side_load_a.sum(axis=(0, 1))
         site_load_w = total_a * NOMINAL_VOLTAGE_V
     return SiteMoney(
-        import_price_per_kwh=_spread(import_price_per_kwh, (steps,), "import_price_per_kwh"),
-        export_price_per_kwh=_spread(export_price_per_kwh, (steps,), "export_price_per_kwh"),
-        site_load_w=_spread(site_load_w, (steps,), "site_load_w"),
-        curtailable_w=_spread(curtailable_w, (steps,), "curtailable_w"),
-        export_limit_w=None if export_limit_w is None else _spread(export_limit_w, (steps,), "export_limit_w"),
-        carbon_g_per_kwh=None if carbon_g_per_kwh is None else _spread(carbon_g_per_kwh, (steps,), "carbon_g_per_kwh"),
+        import_price_per_kwh=spread(import_price_per_kwh, (steps,), "import_price_per_kwh"),
+        export_price_per_kwh=spread(export_price_per_kwh, (steps,), "export_price_per_kwh"),
+        site_load_w=spread(site_load_w, (steps,), "site_load_w"),
+        curtailable_w=spread(curtailable_w, (steps,), "curtailable_w"),
+        export_limit_w=None if export_limit_w is None else spread(export_limit_w, (steps,), "export_limit_w"),
+        carbon_g_per_kwh=None if carbon_g_per_kwh is None else spread(carbon_g_per_kwh, (steps,), "carbon_g_per_kwh"),
         carbon_price_per_kg=carbon_price_per_kg,
         demand_charges=tuple(demand_charges),
     )
-
-
-def _spread(value: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
-    """Return the value as an array of this shape; only scalars and leading dimensions are spread, never cut."""
-    if isinstance(value, float) and math.isfinite(value):
-        return np.full(shape, value)  # most are, and the way below takes ten times as long
-    array = np.asarray(value, dtype=np.float64)
-    if array.ndim > len(shape) or array.shape != shape[: array.ndim]:
-        raise ValueError(f"{name} must be a scalar or have shape {shape}, got {array.shape}")
-    if not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0].tolist()
-        at = f" at {where}" if where else ""
-        raise ValueError(f"{name} must hold finite numbers, got {array[tuple(where)]}{at}")
-    while array.ndim < len(shape):
-        array = array[..., None]
-    return np.array(np.broadcast_to(array, shape))
 
 
 def _circuit_arrays(grid: TimeGrid, circuits: Sequence[CircuitLimits]) -> CircuitArrays:
@@ -267,15 +260,17 @@ def _circuit_arrays(grid: TimeGrid, circuits: Sequence[CircuitLimits]) -> Circui
     limit_a, side_load_a = np.zeros((count, PHASES, steps)), np.zeros((count, PHASES, steps))
     limit_w, w_applies = np.zeros((count, steps)), np.zeros((count, steps), dtype=bool)
     a_applies = np.zeros((count, PHASES, steps), dtype=bool)
+    lasting_a = np.array([item.lasting_a for item in circuits], dtype=np.float64).reshape(count, PHASES)
+    lasting_w = np.array([item.lasting_w for item in circuits], dtype=np.float64)
     for i, item in enumerate(circuits):
         if item.parent is not None and item.parent not in index:
             raise ValueError(f"parent of circuit {item.id} must be one of the circuits, got {item.parent!r}")
-        side_load_a[i] = _spread(item.side_load_a, (PHASES, steps), f"side_load_a of {item.id}")
+        side_load_a[i] = spread(item.side_load_a, (PHASES, steps), f"side_load_a of {item.id}")
         if item.limit_a is not None:
-            limit_a[i] = _spread(item.limit_a, (PHASES, steps), f"limit_a of {item.id}")
+            limit_a[i] = spread(item.limit_a, (PHASES, steps), f"limit_a of {item.id}")
             a_applies[i] = True
         if item.limit_w is not None:
-            limit_w[i] = _spread(item.limit_w, (steps,), f"limit_w of {item.id}")
+            limit_w[i] = spread(item.limit_w, (steps,), f"limit_w of {item.id}")
             w_applies[i] = True if item.limit_w_applies is None else item.limit_w_applies
     return CircuitArrays(
         ids=tuple(item.id for item in circuits),
@@ -285,6 +280,10 @@ def _circuit_arrays(grid: TimeGrid, circuits: Sequence[CircuitLimits]) -> Circui
         limit_w=limit_w,
         limit_w_applies=w_applies,
         side_load_a=side_load_a,
+        lasting_a=np.nan_to_num(lasting_a),
+        lasting_a_applies=~np.isnan(lasting_a),
+        lasting_w=np.nan_to_num(lasting_w),
+        lasting_w_applies=~np.isnan(lasting_w),
         unbalance_a=tuple(item.unbalance_a for item in circuits),
         neutral_limit_a=tuple(item.neutral_limit_a for item in circuits),
         transformer_ratio=tuple(item.transformer_ratio for item in circuits),
@@ -302,11 +301,11 @@ def _evse_arrays(grid: TimeGrid, requests: Sequence[ChargingRequest], index: dic
     offsets_s = np.array(grid.offsets_s, dtype=np.float64)
     stays = [_stay_s(grid, item) for item in requests]
     presence = presence_ratio(offsets_s, np.array(stays, dtype=np.float64).reshape(count, 2))
-    max_a = np.array([_spread(r.max_a, (steps,), f"max_a of {r.id}") for r in requests]).reshape(count, steps)
-    discharge_max_a = np.array([_spread(r.discharge_max_a, (steps,), f"discharge_max_a of {r.id}") for r in requests])
+    max_a = np.array([spread(r.max_a, (steps,), f"max_a of {r.id}") for r in requests]).reshape(count, steps)
+    discharge_max_a = np.array([spread(r.discharge_max_a, (steps,), f"discharge_max_a of {r.id}") for r in requests])
     discharge_max_a = discharge_max_a.reshape(count, steps)
     previous = [
-        _spread(0.0 if r.previous_a is None else r.previous_a, (steps,), f"previous_a of {r.id}") for r in requests
+        spread(0.0 if r.previous_a is None else r.previous_a, (steps,), f"previous_a of {r.id}") for r in requests
     ]
     for name, amps in (("max_a", max_a), ("discharge_max_a", discharge_max_a)):
         require_range(name, amps, ids, low=0.0, high=MOST_A)

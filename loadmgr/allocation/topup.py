@@ -65,7 +65,10 @@ def _raise(
     wh_per_a = problem.wh_per_a[evse, first:]
     span = slice(int(rows.starts[evse]), int(rows.starts[evse + 1]))
     entry = np.flatnonzero(rows.coefficient[span] > 0.0) + span.start
-    spare_a = np.min(room[rows.row[entry]] / rows.coefficient[entry, None], axis=0, initial=np.inf)
+    spare_a = room[rows.row[entry]] / rows.coefficient[entry, None]
+    if rows.free_a is not None:
+        spare_a += np.maximum(rows.free_a[entry, None] - now_a, 0.0)
+    spare_a = np.min(spare_a, axis=0, initial=np.inf)
     most_a = np.minimum(now_a + np.maximum(spare_a, 0.0), most_a)
     for step in np.lexsort((np.arange(len(now_a)), now_a <= 0.0, price)).tolist():
         before_a = float(now_a[step])
@@ -81,4 +84,4 @@ def _raise(
             continue
         now_a[step] = told_a
         lost_wh -= (told_a - before_a) * wh_per_a[step]
-        room[rows.row[span], step] -= rows.coefficient[span] * (told_a - before_a)
+        room[rows.row[span], step] -= rows.added(span, before_a, told_a)

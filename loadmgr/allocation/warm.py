@@ -58,8 +58,9 @@ def carry(before: Stage, basis: Basis, now: Stage) -> Basis:
     for name, span in now.program.spans.items():
         old_span = before.program.spans.get(name)
         alike = old_span is not None and old_span.stop - old_span.start == span.stop - span.start
-        if old_span is not None and alike and name not in ("current", "shortfall"):
+        if old_span is not None and alike and name not in ("current", "shortfall", "beyond"):
             columns[span] = basis.columns[old_span]
+    _carry_beyond(before, basis, now, places=(session, step), columns=columns, rows=rows)
     name_place = {name: place for place, name in enumerate(before.rows.names)}
     names = np.array([name_place.get(name, len(name_place)) for name in now.rows.names], dtype=np.int64)
     old = np.full((before.rows.n_rows + 1, before.problem.n_steps + 1), BASIC, dtype=np.int64)
@@ -94,6 +95,23 @@ def _carry_shortfall(before: Stage, basis: Basis, now: Stage, *, session: IntArr
     was[before.program.shortfall_evse, before.program.shortfall_place] = old
     place = session[now.program.shortfall_evse], now.program.shortfall_place
     columns[first_new : first_new + len(now.program.shortfall_evse)] = was[place]
+
+
+def _carry_beyond(
+    before: Stage, basis: Basis, now: Stage, *, places: tuple[IntArray, IntArray], columns: IntArray, rows: IntArray
+) -> None:
+    """Carry the columns of current beyond what is kept for the next vehicle, and the rows that tie them."""
+    if "beyond" not in now.program.spans or "beyond" not in before.program.spans:
+        return
+    session, step = places
+    shape = (before.problem.n_evses + 1, before.problem.n_steps + 1)
+    was, kept = np.full(shape, LOWER, dtype=np.int64), np.full(shape, BASIC, dtype=np.int64)
+    old, new = before.program.places.beyond, now.program.places.beyond
+    was[:-1, :-1][old != NO_ROW] = basis.columns[before.program.spans["beyond"]]
+    kept[:-1, :-1][old != NO_ROW] = basis.rows[old[old != NO_ROW]]
+    evse, at = np.nonzero(new != NO_ROW)
+    columns[now.program.spans["beyond"]] = was[session[evse], step[at]]
+    rows[new[evse, at]] = kept[session[evse], step[at]]
 
 
 def _balanced(columns: IntArray, rows: IntArray) -> Basis:

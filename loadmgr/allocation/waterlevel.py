@@ -2,7 +2,8 @@
 
 Rules of this file:
 
-1. Most rows cannot fill up in most steps: what could not carry more than its room even if everybody had all is left out
+1. Currents only rise here, and every ampere adds to its rows: what is free up to some current is for the caller.
+2. Most rows cannot fill up in most steps: what could not carry more than its room even if everybody had all is left out
    before the work begins.
 """
 

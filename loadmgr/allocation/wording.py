@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from loadmgr.allocation.constraints import RowKind
+from loadmgr.allocation.phasors import RowKind
 from loadmgr.allocation.problem import AllocationProblem
 from loadmgr.allocation.result import Allocation
 

@@ -1,5 +1,6 @@
 """The site as the controller sees it, for people: built on demand, never read by the control itself."""
 
+import math
 from dataclasses import replace
 
 from loadmgr.control.decision import CircuitView, EvseView, SessionView, SiteView
@@ -155,10 +156,12 @@ def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> C
     for name in below:
         building_a = _plus(building_a, situation.side_loads.measured_a.get(name, (0.0, 0.0, 0.0)))
     assumed_a = building_a
+    coming: list[PhaseAmps] = []
     for evse in state.site.evses_under(circuit.id):
         load = situation.assumed[evse.id]
         assumed_a = _plus(assumed_a, on_phases(load.phases, load.envelope.at(now_s)))
-        assumed_a = _plus(assumed_a, on_phases(load.next_phases, load.next_envelope.at(now_s)))
+        coming.append(on_phases(load.next_phases, load.next_envelope.at(now_s)))
+    assumed_a = _plus(assumed_a, _coming_a(coming, state.site.failsafe.reserve_starts))
     for name, load_a in loads_a(state, situation.batteries_w).items():
         if name in below:
             assumed_a = _plus(assumed_a, load_a)
@@ -188,6 +191,12 @@ def _measured_a(state: SiteState, circuit: CircuitId, building_a: PhaseAmps) -> 
             each_a = reading.power_w / (3.0 * state.site.voltage_v)
             l1_a, l2_a, l3_a = l1_a + each_a, l2_a + each_a, l3_a + each_a
     return l1_a, l2_a, l3_a
+
+
+def _coming_a(each_a: list[PhaseAmps], starts: int | None) -> PhaseAmps:
+    """Return what vehicles that plug in may draw: all of them, or as many as come at once."""
+    ranked = [sorted(amps, reverse=True)[:starts] for amps in zip(*each_a, strict=True)] or [[], [], []]
+    return (math.fsum(ranked[0]), math.fsum(ranked[1]), math.fsum(ranked[2]))
 
 
 def _plus(one_a: PhaseAmps, other_a: PhaseAmps) -> PhaseAmps:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import numpy as np
+
 from loadmgr.control.alarm import Severity
 from loadmgr.control.safety.assumption import Assumed, standing_of
 from loadmgr.control.safety.circuits import POWER, LoadBook
@@ -66,7 +68,7 @@ def alarm_overfull(
     overfull = set(book.overfull())
     if not overfull and not state.helpless_since:
         return
-    for row in range(len(book.rows.circuits)):
+    for row in np.flatnonzero(~book.rows.lasting).tolist():
         name = book.rows.name(row)
         drawing = book.drawing_now(row)
         helpless = row in overfull and all(targets_a.get(e, 0.0) <= CURRENT_TOLERANCE_A for e in drawing)
@@ -101,7 +103,7 @@ def is_helpless(state: SiteState, book: LoadBook, evse: EvseId, now: datetime) -
     """
     patience_s = PATIENCE_RATIO * state.site.timing.reaction_time_s
     for row in book.rows_of(evse):
-        since = state.helpless_since.get(book.rows.name(row))
+        since = None if book.rows.lasting[row] else state.helpless_since.get(book.rows.name(row))
         lasting = since is not None and (now - since).total_seconds() >= patience_s
         if lasting and book.load[row, 0] > book.rows.limit[row] + CURRENT_TOLERANCE_A:
             return True

@@ -5,6 +5,7 @@ Rules
 1. Only an EVSE that obeys and has a transaction is planned. Everybody else is load: what has to be assumed of it hangs
    on its circuit like a side load.
 2. Side loads count at their worst, or at what the meter shows where that is more: leases outlive the controller.
+3. The site's own limits carry what who takes the place of a vehicle may draw, because leases end with a transaction.
 """
 
 import itertools
@@ -26,6 +27,7 @@ from loadmgr.control.alarm import Severity
 from loadmgr.control.feedback.market import with_told
 from loadmgr.control.feedback.peaks import demand_charges
 from loadmgr.control.planning.battery import can_plan, commanded, loads_a, with_reading
+from loadmgr.control.planning.kept import kept_for_starts
 from loadmgr.control.planning.network import Floats, battery_at, feed_of_evse, phase_limits_a, with_cabinets
 from loadmgr.control.planning.plan import Plan
 from loadmgr.control.planning.requests import controllable, sound_request
@@ -83,18 +85,25 @@ def formulate(
     planned = [b for b, _, _ in commanded(state) if can_plan(state, b, now)]
     unplanned_w = {name: w for name, w in situation.batteries_w.items() if name not in {b.id for b in planned}}
     reckoned_a = situation.with_batteries_a(loads_a(state, unplanned_w))
+    kept = None if state.site.failsafe.reserve_starts is None else kept_for_starts(state, situation, now)
     circuits, below = [], side_loads_below(state.site, reckoned_a)
     for circuit in state.site.circuits:
         side_load = np.array(reckoned_a.get(circuit.id, (0.0, 0.0, 0.0))) + fixed_a.get(circuit.id, np.zeros(3))
         held = situation.limits[circuit.id]
+        limit_a = phase_limits_a(state.site, circuit, held.limit_a, side_load)
+        limit_w = whole_limit_w(state.site, circuit.id, held, below)
+        if kept is not None:
+            limit_a, limit_w = kept.left_of(circuit, limit_a, limit_w)
         circuits.append(
             CircuitLimits(
                 id=circuit.id,
                 parent=circuit.parent,
-                limit_a=phase_limits_a(state.site, circuit, held.limit_a, side_load),
-                limit_w=whole_limit_w(state.site, circuit.id, held, below),
+                limit_a=limit_a,
+                limit_w=limit_w,
                 side_load_a=side_load,
                 scarce=circuit.id in scarce,
+                lasting_a=circuit.limit_a,
+                lasting_w=circuit.limit_w,
             )
         )
     tree = with_cabinets(state.site, circuits, fixed_a=fixed_a, scarce=scarce)
@@ -117,13 +126,16 @@ def _requests(
     requests: list[ChargingRequest] = []
     fixed_a: dict[str, Floats] = {}
     window_s = (now.timestamp(), now.timestamp() + state.site.failsafe.lease_s)
+    each_is_kept = state.site.failsafe.reserve_starts is None
     for evse in state.site.evses:
         record, load = state.evses[evse.id], situation.assumed[evse.id]
         charging = controllable(state, record)
-        if load.next_phases:
+        if load.next_phases and each_is_kept:
             _add(fixed_a.setdefault(feeds[evse.id], np.zeros(3)), load.next_envelope, load.next_phases, window_s)
         if charging is not None:
             request = sound_request(state, record, charging, settings=settings, grid=grid, now=now)
+            if each_is_kept and load.next_envelope.limits_a != (0.0,):
+                request = replace(request, kept_a=load.next_envelope.over(*window_s))
             if settings.peak_hours:
                 request = replace(request, max_a=steps_a(state, record, request.max_a, settings=settings, grid=grid))
             before = None if previous is None else previous.resampled_a(evse.id, charging.transaction, grid)

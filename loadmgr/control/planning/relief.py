@@ -8,7 +8,7 @@ Rules
    there, down to nothing.
 3. Who cannot be told now is no help: a limit of his is under way already, or was just refused.
 4. Whoever may hold less than is assumed of him is paused, because his minimum could be more than he has.
-5. Water that no vehicle can let off is left to the plan and its alarms.
+5. Water that no vehicle can let off is left to the plan and its alarms; so is what only who comes next could draw.
 """
 
 from collections.abc import Mapping
@@ -52,15 +52,19 @@ def relieved_a(
         return None
     meant = {e: replace(a, envelope=constant(held[e])) if e in held else a for e, a in assumed.items()}
     book = LoadBook(state.site, rows, meant, now=now, until_s=now.timestamp() + state.site.failsafe.lease_s)
-    if not book.overfull():
+    if not _overfull(book):
         return None
     out = dict(held)
     told_soon = _last_raised_first(state, held, now)
     for to_nothing in (False, True):
-        for row in book.overfull():
+        for row in _overfull(book):
             for evse in told_soon:
                 _lower(state, book, out, evse, row=row, to_nothing=to_nothing)
     return out if any(out[e] < held[e] - CURRENT_TOLERANCE_A for e in out) else None
+
+
+def _overfull(book: LoadBook) -> list[int]:
+    return [row for row in book.overfull() if not book.rows.lasting[row]]
 
 
 def _held_a(state: SiteState, targets_a: Mapping[EvseId, float], now: datetime) -> dict[EvseId, float]:

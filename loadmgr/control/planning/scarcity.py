@@ -44,10 +44,10 @@ def note_pressed(state: SiteState, problem: AllocationProblem, allocation: Alloc
     rows, evses = network_rows(problem), problem.evses
     now_a = np.maximum(allocation.current_a[:, 0], 0.0)
     up_a = np.where(now_a < evses.min_a, evses.min_a - now_a, evses.step_a)
-    loads = np.bincount(rows.row, weights=rows.coefficient * now_a[rows.evse], minlength=rows.n_rows)
-    left = np.where(rows.applies[:, 0], rows.room[:, 0], np.inf) - loads
+    left = np.where(rows.applies[:, 0], rows.room[:, 0], np.inf) - rows.loads(now_a)
     wants = (now_a + up_a <= evses.max_a[:, 0] + CURRENT_TOLERANCE_A) & (evses.need_wh[:, 1] > 0.0)
-    pressed = wants[rows.evse] & (rows.coefficient * up_a[rows.evse] > left[rows.row] + CURRENT_TOLERANCE_A)
+    more = rows.added(slice(None), now_a[rows.evse], (now_a + up_a)[rows.evse])
+    pressed = wants[rows.evse] & (more > left[rows.row] + CURRENT_TOLERANCE_A)
     for entry in np.flatnonzero(pressed).tolist():
         charging = state.evses[EvseId(evses.ids[rows.evse[entry]])].charging
         label = problem.circuits.ids[rows.names[rows.row[entry]].circuit]

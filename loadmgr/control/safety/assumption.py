@@ -8,7 +8,8 @@ Rules
 4. Offline: the higher of both, if the station is known to keep its profiles; else the installed maximum.
 5. Holding a profile of others that lets more flow than ours (PriorityCharging, LocalGeneration): the installed maximum.
 6. A current above 0 and below the minimum counts as the minimum: a vehicle pauses there, or takes the minimum.
-7. On phases that its vehicle leaves free, what the default profile allows: the next vehicle may plug in unheard.
+7. Whoever takes the place of its vehicle plugs in unheard, on any phase, and may draw what the default profile allows:
+   leases end with their transaction. On phases that the vehicle leaves free that counts like a draw of now.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,19 @@ NOTHING = constant(0.0)
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What may be drawn over time, and the grid phases on which; and what the next vehicle may draw on the others."""
+    """What may be drawn over time, and the grid phases on which; and what the next vehicle may draw anywhere.
+
+    Parameters
+    ----------
+    envelope : Envelope
+        Draw of the vehicle that is there; of an EVSE without a transaction of whoever comes.
+    phases : tuple of Phase
+        Where it is drawn.
+    next_envelope : Envelope
+        Draw of whoever takes the place of that vehicle with nobody alive to hear of it, on all phases of the EVSE.
+    next_phases : tuple of Phase
+        Phases that the vehicle leaves free.
+    """
 
     envelope: Envelope
     phases: tuple[Phase, ...]
@@ -126,7 +139,8 @@ def _told_envelope(state: SiteState, record: EvseRecord, charging: Charging | No
         max_a=record.evse.max_a,
         w_per_a=w_per_a_at_worst(state, record),
     )
-    return limit_envelope(record.holding.worlds(), terms, start=start, duration_s=OUTLOOK_S)
+    worlds = record.holding.worlds(in_transaction=transaction is not None)
+    return limit_envelope(worlds, terms, start=start, duration_s=OUTLOOK_S)
 
 
 def lowest_ahead_a(state: SiteState, record: EvseRecord, now: datetime, *, ahead_s: float) -> float:
@@ -202,7 +216,7 @@ def assumed_of(state: SiteState, record: EvseRecord, now: datetime) -> Assumed:
         case Standing.OBEYING:
             held = held_envelope(state, record, now, in_transaction=record.charging is not None)
             envelope, phases = _lifted(_settling(held, record), evse.min_a), vehicle_phases(record)
-            if len(phases) == len(evse.phases):
+            if record.charging is None:
                 return Assumed(envelope, phases)
             following = _lifted(held_envelope(state, record, now, in_transaction=False), evse.min_a)
             return Assumed(envelope, phases, following, tuple(p for p in evse.phases if p not in phases))

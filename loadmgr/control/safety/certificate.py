@@ -214,16 +214,9 @@ def _assumptions(site: Site) -> list[str]:
     if excess:
         listed = ", ".join(f"{circuit} by {amps:.0f} A" for circuit, amps in excess.items())
         out.append(
-            f"no more than {site.failsafe.reserve_starts} vehicles plug in at once (reserve_starts): if all did, they "
-            f"could exceed {listed}, for {site.timing.reaction_time_s:g} s under control and, with the controller "
-            f"dead, until leases end after {site.failsafe.lease_s} s"
-        )
-    highest_a = max((fallback_a(site, e) for e in site.evses), default=0.0)
-    if highest_a > 0.0:
-        out.append(
-            "with the controller dead no vehicle takes the place of another that was given less than the fallback: "
-            f"each that does may exceed its circuits by that fallback ({highest_a:g} A at most) until leases end after "
-            f"{site.failsafe.lease_s} s"
+            f"no more than {site.failsafe.reserve_starts} vehicles plug in at once, be it in the place of others "
+            f"(reserve_starts): if all did, they could exceed {listed}, for {site.timing.reaction_time_s:g} s under "
+            f"control and, with the controller dead, until leases end after {site.failsafe.lease_s} s"
         )
     if site.failsafe.strategy is FailSafeStrategy.TIME_DIVISION:
         out.append(

@@ -7,6 +7,9 @@ Rules
    outlive the controller, and then nobody is left to make room for the building.
 3. Loads are looked at from now on, at every instant at which one of them changes: nothing is pushed that would not fit
    later if no further message got through.
+4. A limit of the site itself is a second row, one that lasts: on it an EVSE counts with no less than whoever takes the
+   place of its vehicle would draw, because a lease ends with its transaction and nobody may be left to hear of it. What
+   is told from outside (dimming) is no such row: fail-safes are no answer to it.
 """
 
 import math
@@ -19,11 +22,13 @@ from numpy.typing import NDArray
 
 from loadmgr.control.safety.assumption import Assumed
 from loadmgr.control.safety.envelope import Envelope
+from loadmgr.model.failsafe import FailSafeStrategy
 from loadmgr.model.ids import CircuitId, EvseId
 from loadmgr.model.topology import Phase, PhaseAmps, PhaseLimits, Site
 from loadmgr.model.units import CURRENT_TOLERANCE_A
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 POWER = 3
 """Column of a row that limits power instead of a phase's current."""
@@ -58,12 +63,15 @@ class CircuitRows:
         In A, or W where the column is no phase.
     base : (n_row,)
         Side loads, in the same unit.
+    lasting : (n_row,)
+        Rows on which who comes next counts too.
     """
 
     circuits: tuple[CircuitId, ...]
     columns: tuple[int, ...]
     limit: Floats
     base: Floats
+    lasting: Bools
 
     def name(self, row: int) -> str:
         """Return what a row limits, in words."""
@@ -88,31 +96,30 @@ def build_rows(
     side_loads_a : mapping
         Load beside EVSEs and child circuits that hangs on a circuit itself [A].
     """
-    circuits: list[CircuitId] = []
-    columns: list[int] = []
-    limit: list[float] = []
-    base: list[float] = []
     below = side_loads_below(site, side_loads_a)
-    for circuit in site.circuits:
-        held = limits[circuit.id]
-        for phase in Phase:
-            bound = held.limit_a[phase]
-            if bound is not None:
-                circuits.append(circuit.id)
-                columns.append(int(phase))
-                limit.append(bound)
-                base.append(below[circuit.id][phase])
-        if held.limit_w is not None:
-            circuits.append(circuit.id)
-            columns.append(POWER)
-            limit.append(held.limit_w)
-            base.append(float(np.sum(below[circuit.id])) * site.voltage_v)
-        if held.vehicles_w is not None:
-            circuits.append(circuit.id)
-            columns.append(VEHICLES)
-            limit.append(held.vehicles_w)
-            base.append(0.0)
-    return CircuitRows(tuple(circuits), tuple(columns), np.array(limit), np.array(base))
+    held = [row for circuit in site.circuits for row in _rows_of(circuit.id, limits[circuit.id])]
+    lasting: list[tuple[CircuitId, int, float]] = []
+    if site.failsafe.strategy is not FailSafeStrategy.ZERO:  # else who comes next draws nothing
+        own = ((c.id, Limits(limit_a=c.limit_a, limit_w=c.limit_w)) for c in site.circuits)
+        lasting = [row for circuit, limit in own for row in _rows_of(circuit, limit)]
+    base = []
+    for circuit, column, _ in held + lasting:
+        loads_a = below[circuit]
+        watts = float(np.sum(loads_a)) * site.voltage_v
+        base.append(0.0 if column == VEHICLES else watts if column == POWER else float(loads_a[column]))
+    return CircuitRows(
+        circuits=tuple(circuit for circuit, _, _ in held + lasting),
+        columns=tuple(column for _, column, _ in held + lasting),
+        limit=np.array([limit for _, _, limit in held + lasting]),
+        base=np.array(base),
+        lasting=np.arange(len(held) + len(lasting)) >= len(held),
+    )
+
+
+def _rows_of(circuit: CircuitId, held: Limits) -> list[tuple[CircuitId, int, float]]:
+    """Return circuit, column and limit of the rows of a circuit."""
+    columns = [*zip(Phase, held.limit_a, strict=True), (POWER, held.limit_w), (VEHICLES, held.vehicles_w)]
+    return [(circuit, int(column), bound) for column, bound in columns if bound is not None]
 
 
 def side_loads_below(site: Site, side_loads_a: Mapping[CircuitId, PhaseAmps]) -> dict[CircuitId, Floats]:
@@ -148,6 +155,12 @@ class LoadBook:
         Further instants [POSIX s] at which a load may come to change, such as the end of a lease to be sent.
     until_s : float
         Later instants [POSIX s] are not looked at: setpoints are taken to last, and no lease lasts longer.
+
+    Attributes
+    ----------
+    load : (n_row, n_time)
+    kept : (n_row,)
+        Of it for so many vehicles that may plug in at once, where only so many do.
     """
 
     def __init__(
@@ -162,21 +175,36 @@ class LoadBook:
     ) -> None:
         self.rows = rows
         now_s = now.timestamp()
-        followed = {e: a for e, a in assumed.items() if a.next_phases and max(a.next_envelope.limits_a) > 0.0}
         changes = {s for a in assumed.values() for s in a.envelope.starts_s if s > now_s}
-        changes.update(s for a in followed.values() for s in a.next_envelope.starts_s if s > now_s)
+        changes.update(s for a in assumed.values() for s in a.next_envelope.starts_s if s > now_s)
         changes.update(s for s in marks_s if s > now_s)
         self.times_s: tuple[float, ...] = (now_s, *sorted(s for s in changes if s < until_s))
         self._site = site
         self._evses = tuple(assumed)
         self._index = {evse: i for i, evse in enumerate(self._evses)}
         self._weights_of: dict[tuple[CircuitId, tuple[Phase, ...]], Floats] = {}
+        self.kept: Floats = np.zeros(len(rows.limit))
+        self._drawing: dict[int, list[int]] = {}
         self._weights = np.stack([self._weight(e, assumed[e].phases) for e in self._evses], axis=1)
-        self._drawing: dict[EvseId, list[int]] = {}
-        self._currents = np.array([self._values(assumed[e].envelope) for e in self._evses])
+        self._currents = np.array([self._values(a.envelope) for a in assumed.values()])
+        coming_a = np.array([self._values(a.next_envelope) for a in assumed.values()])
+        free = np.stack([self._weight(e, assumed[e].next_phases) for e in self._evses], axis=1)
+        starts = site.failsafe.reserve_starts
+        self._next = coming_a if starts is None else np.zeros_like(coming_a)
         self.load: Floats = rows.base[:, None] + self._weights @ self._currents
-        for evse, each in followed.items():
-            self.load += np.outer(self._weight(evse, each.next_phases), self._values(each.next_envelope))
+        last = rows.lasting
+        self.load[last] += self._weights[last] @ (np.maximum(self._currents, self._next) - self._currents)
+        if starts is None:
+            self.load += free @ coming_a
+        else:
+            self.kept = self._kept(free, coming_a, starts)
+            self.load += self.kept[:, None]
+
+    def _kept(self, free: Floats, coming_a: Floats, starts: int) -> Floats:
+        """Return what is kept of each row for the vehicles that would add most, whenever they come, ``(n_row,)``."""
+        beyond_a = np.maximum(coming_a - self._currents, 0.0).max(axis=1)
+        adds = free * coming_a.max(axis=1) + self.rows.lasting[:, None] * self._weights * beyond_a
+        return np.asarray(np.sort(adds, axis=1)[:, ::-1][:, :starts].sum(axis=1))
 
     def _weight(self, evse: EvseId, phases: tuple[Phase, ...]) -> Floats:
         circuit = self._site.evse_by_id[evse].circuit
@@ -208,10 +236,15 @@ class LoadBook:
         return [int(r) for r in np.flatnonzero(over)]
 
     def rows_of(self, evse: EvseId) -> list[int]:
-        """Return the rows on which an EVSE draws."""
-        if evse not in self._drawing:
-            self._drawing[evse] = np.flatnonzero(self._weights[:, self._index[evse]] > 0.0).tolist()
-        return self._drawing[evse]
+        """Return the rows on which an EVSE draws, those that last only where it may draw more than who comes next."""
+        index = self._index[evse]
+        beyond = bool((self._currents[index] > self._next[index]).any())
+        return [r for r in self._drawn_rows(index) if beyond or not self.rows.lasting[r]]
+
+    def _drawn_rows(self, index: int) -> list[int]:
+        if index not in self._drawing:
+            self._drawing[index] = np.flatnonzero(self._weights[:, index] > 0.0).tolist()
+        return self._drawing[index]
 
     def grant_a(self, evse: EvseId, wanted_a: float, *, until_s: float, anew: bool) -> tuple[float, int | None]:
         """Return how much of a current an EVSE may have from now until an instant, and the row that says so.
@@ -226,46 +259,56 @@ class LoadBook:
             who are to make room still draw.
         """
         index = self._index[evse]
-        drawing = self.rows_of(evse)
-        less = self._currents[index] < wanted_a
+        drawing = self._drawn_rows(index)
+        if not drawing:
+            return wanted_a, None
+        limit, load, weights = self.rows.limit[drawing, None], self.load[drawing], self._weights[drawing, index]
+        counted, free = self._counted(index, drawing), self._free(index, drawing)
+        looked_at = counted < wanted_a
         if anew:
-            less = less | (self.load[drawing] > self.rows.limit[drawing, None] + CURRENT_TOLERANCE_A).any(axis=0)
-        span = [i for i, s in enumerate(self.times_s) if s < until_s and less[i]]
-        if not drawing or not span:
+            looked_at |= (load > limit + CURRENT_TOLERANCE_A) & (free < wanted_a)
+        looked_at &= np.array(self.times_s) < until_s
+        room = np.maximum((limit - load) / weights[:, None] + counted, free)
+        least = np.where(looked_at, room, np.inf).min(axis=1)
+        tightest = int(least.argmin())
+        if least[tightest] >= wanted_a - CURRENT_TOLERANCE_A:
             return wanted_a, None
-        weights = self._weights[drawing, index]
-        slack = (self.rows.limit[drawing, None] - self.load[drawing][:, span]) / weights[:, None]
-        room = (slack + self._currents[index, span][None, :]).min(axis=1)
-        tightest = int(room.argmin())
-        if room[tightest] >= wanted_a - CURRENT_TOLERANCE_A:
-            return wanted_a, None
-        return float(room[tightest]), drawing[tightest]
+        return float(least[tightest]), drawing[tightest]
+
+    def _counted(self, index: int, rows: list[int]) -> Floats:
+        """Return what an EVSE counts with on some rows over time, ``(n, n_time)``."""
+        return np.asarray(np.maximum(self._currents[index], self._free(index, rows)))
+
+    def _free(self, index: int, rows: list[int]) -> Floats:
+        """Return up to which current an EVSE adds nothing to some rows, ``(n, n_time)``: what is kept for the next."""
+        return np.asarray(np.where(self.rows.lasting[rows, None], self._next[index], -np.inf))
 
     def room_on_a(self, evse: EvseId, phases: tuple[Phase, ...]) -> float:
         """Return how much current an EVSE could draw on some phases in place of what it counts with [A per phase]."""
         index, room = self._index[evse], float("inf")
+        every = list(range(len(self.rows.limit)))
         weights = self._weight(evse, phases)
-        own = np.outer(self._weights[:, index], self._currents[index])
-        slack = self.rows.limit - (self.load - own).max(axis=1) if len(self.rows.limit) else np.zeros(0)
+        own = self._weights[:, index, None] * self._counted(index, every)
+        slack = self.rows.limit - (self.load - own).max(axis=1) if every else np.zeros(0)
         for row in np.flatnonzero(weights > 0.0):
             room = min(room, float(slack[row] / weights[row]))
         return room
 
     def take(self, evse: EvseId, current_a: float, *, until_s: float) -> None:
         """Count a current that an EVSE may have from now until an instant, beside what is assumed of it already."""
-        index = self._index[evse]
-        before = self._currents[index].copy()
-        for i, s in enumerate(self.times_s):
-            if s < until_s:
-                self._currents[index, i] = max(before[i], current_a)
-        self.load += np.outer(self._weights[:, index], self._currents[index] - before)
+        now_a = self._currents[self._index[evse]]
+        self._count(evse, np.where(np.array(self.times_s) < until_s, np.maximum(now_a, current_a), now_a))
 
     def lower(self, evse: EvseId, current_a: float) -> None:
         """Count no more than a current for an EVSE, at any instant."""
-        index = self._index[evse]
-        before = self._currents[index].copy()
-        self._currents[index] = np.minimum(before, current_a)
-        self.load += np.outer(self._weights[:, index], self._currents[index] - before)
+        self._count(evse, np.minimum(self._currents[self._index[evse]], current_a))
+
+    def _count(self, evse: EvseId, currents_a: Floats) -> None:
+        """Count an EVSE with other currents over time."""
+        index, every = self._index[evse], list(range(len(self.rows.limit)))
+        before = self._counted(index, every)
+        self._currents[index] = currents_a
+        self.load += self._weights[:, index, None] * (self._counted(index, every) - before)
 
     def excess_a(self, row: int, evse: EvseId) -> float | None:
         """Return by how much an EVSE would have to go down for a row to fit [A per phase]; ``None`` if not on it."""
@@ -278,7 +321,8 @@ class LoadBook:
         return float(self.rows.limit[row] - self.load[row, 0]) / weight
 
     def drawing_now(self, row: int) -> list[EvseId]:
-        """Return the EVSEs that load a row at this instant, the heaviest first."""
-        share = self._weights[row] * self._currents[:, 0]
+        """Return the EVSEs that load a row at this instant, the heaviest first; beyond what is kept for the next."""
+        free = self._next[:, 0] if self.rows.lasting[row] else 0.0
+        share = self._weights[row] * np.maximum(self._currents[:, 0] - free, 0.0)
         order = sorted(range(len(self._evses)), key=lambda i: (-share[i], i))
         return [self._evses[i] for i in order if share[i] > 0.0]

@@ -169,12 +169,12 @@ class Holding:
         self.ignored = purposes
         self.touched()
 
-    def worlds(self) -> tuple[tuple[InstalledProfile, ...], ...]:
-        """Return every set of profiles that may be installed, the certain one first."""
+    def worlds(self, *, in_transaction: bool = True) -> tuple[tuple[InstalledProfile, ...], ...]:
+        """Return every set of profiles that may be installed for the transaction or the next, the certain one first."""
         out = self._with_doubts()
         if self.volatile:
             out += [tuple(i for i in world if i.profile.purpose is not ProfilePurpose.TX) for world in out]
-        if self.inherited:
+        if self.inherited and in_transaction:
             out.append(())
         if self.ignored:
             return tuple(tuple(i for i in world if i.profile.purpose not in self.ignored) for world in out)

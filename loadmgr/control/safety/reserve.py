@@ -1,44 +1,40 @@
-"""Current that is kept for vehicles that are about to plug in: for every idle EVSE, or for so many at a time.
+"""Current that is kept for vehicles that are about to plug in: at every EVSE, or at so many at a time.
 
 Rules
 -----
 1. A vehicle that plugs in draws its EVSE's fallback before anybody hears of it, so idle EVSEs count with it.
-2. ``failsafe.reserve_starts: K`` says that no more than K plug in within the reaction time: on each circuit and phase
-   the K largest idle fallbacks count, and the others not. Whoever is kept anywhere is kept everywhere. A vehicle that
-   takes the place of one on fewer phases plugs in too.
-3. Only EVSEs that obey and are known to be idle are left out. What happens if more come is in the certificate.
+2. A vehicle that takes the place of another plugs in too: what it may draw beyond that one counts on the limits that
+   have to hold with nobody alive to hear of it.
+3. ``failsafe.reserve_starts: K`` says that no more than K plug in at once: of each limit as much is kept as the K that
+   would add most to it, and nothing for the others. What happens if more come is in the certificate.
+4. Only EVSEs that obey and are known to be idle are left out.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from loadmgr.control.decision import Standing
 from loadmgr.control.observation import EvseState
 from loadmgr.control.safety.assumption import Assumed, assumed_of, standing_of
-from loadmgr.control.safety.envelope import Envelope, constant
+from loadmgr.control.safety.envelope import constant
 from loadmgr.control.state import SiteState
 from loadmgr.model.ids import EvseId
 from loadmgr.model.topology import Evse, Phase, Site
 
 
 def assumed_now(state: SiteState, now: datetime) -> dict[EvseId, Assumed]:
-    """Return what has to be assumed of every EVSE from now on if no further message arrives."""
+    """Return what has to be assumed of every EVSE from now on if no further message arrives.
+
+    Where only so many vehicles plug in at once, an idle EVSE counts with nothing but what the next one may draw.
+    """
     assumed = {e.id: assumed_of(state, state.evses[e.id], now) for e in state.site.evses}
-    starts = state.site.failsafe.reserve_starts
-    if starts is None:
+    if state.site.failsafe.reserve_starts is None:
         return assumed
-    idle = {e.id for e in state.site.evses if _is_idle(state, e)}
-    coming = {
-        name: (each.envelope, each.phases) if name in idle else (each.next_envelope, each.next_phases)
-        for name, each in assumed.items()
+    idle = {e.id: assumed[e.id] for e in state.site.evses if _is_idle(state, e)}
+    return assumed | {
+        name: replace(a, envelope=constant(0.0), phases=(), next_envelope=a.envelope, next_phases=a.phases)
+        for name, a in idle.items()
     }
-    kept = _kept(state.site, coming, starts)
-    return {name: each if name in kept else _left_out(each, idle=name in idle) for name, each in assumed.items()}
-
-
-def _left_out(each: Assumed, *, idle: bool) -> Assumed:
-    """Return what has to be assumed of an EVSE at which no vehicle plugs in."""
-    return Assumed(constant(0.0) if idle else each.envelope, each.phases)
 
 
 def _is_idle(state: SiteState, evse: Evse) -> bool:
@@ -46,18 +42,6 @@ def _is_idle(state: SiteState, evse: Evse) -> bool:
     record = state.evses[evse.id]
     free = record.charging is None and record.state is EvseState.AVAILABLE
     return free and standing_of(state, record) is Standing.OBEYING and not record.holding.settling
-
-
-def _kept(site: Site, coming: Mapping[EvseId, tuple[Envelope, tuple[Phase, ...]]], starts: int) -> set[EvseId]:
-    """Return the EVSEs where vehicles may come that are among the largest of some circuit and phase."""
-    peaks_a = {name: max(envelope.limits_a, default=0.0) for name, (envelope, _) in coming.items()}
-    kept: set[EvseId] = set()
-    for circuit in site.circuits:
-        below = [e.id for e in site.evses_under(circuit.id)]
-        for phase in Phase:
-            ranked = sorted((e for e in below if phase in coming[e][1]), key=lambda e: -peaks_a[e])
-            kept.update(ranked[:starts])
-    return kept
 
 
 def worst_excess_a(site: Site, fallbacks_a: dict[EvseId, float]) -> dict[str, float]:

@@ -245,12 +245,3 @@ def test_a_station_with_another_firmware_than_the_proved_one_is_told_until_it_ha
     assert set() == told("1.4", 0) | told(None, 1)
     assert {"station S1 was proved on 2026-03-01, firmware 1.4; it runs 1.5 now and is unknown False"} == told("1.5", 2)
     assert {True} == {text.endswith("True") for text in told("1.4", 3)}
-
-
-@pytest.mark.parametrize(("fallback_a", "named"), [(0.0, False), (6.0, True)])
-def test_the_certificate_says_what_a_vehicle_that_takes_anothers_place_may_exceed(fallback_a, named):
-    certificate = build_certificate(small_site(limit_a=60.0, fallback_a=fallback_a))
-
-    found = [a for a in certificate.document["assumptions"] if "takes the place of another" in a]
-    assert named == any("(6 A at most) until leases end after 900 s" in a for a in found)
-    assert named == bool(found)

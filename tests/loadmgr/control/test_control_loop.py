@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -185,7 +186,8 @@ def test_a_dead_controller_leaves_the_fail_safe_behind():
 
 
 def test_a_paused_neighbour_gets_its_fallback_back_only_after_the_lease_that_used_it():
-    world = ready(World(small_site(evses=3, limit_a=40.0, fallback_a=10.0, building_worst_a=0.0, lease_s=600)))
+    site = small_site(evses=3, limit_a=40.0, fallback_a=10.0, building_worst_a=0.0, lease_s=600)
+    world = ready(World(replace(site, failsafe=replace(site.failsafe, reserve_starts=1))))
     world.building_a = (0.0, 0.0, 0.0)
     for evse in ("E1", "E2", "E3"):
         world.plug(evse)

@@ -7,7 +7,7 @@ import pytest
 
 from loadmgr.control.command import Command, SetAvailability, SetProfile, StopTransaction
 from loadmgr.control.decision import Standing
-from loadmgr.control.observation import Outcome, SessionDeclared, StationTraits
+from loadmgr.control.observation import Outcome, OverrideSet, SessionDeclared, StationTraits
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.traits import PauseMode
 from loadmgr.model.ids import EvseId, StationId
@@ -36,6 +36,10 @@ def charging(
     world.plug("E1")
     world.plug("E2")
     return world.run(200)
+
+
+def hold_below_the_fallback(world: World) -> None:
+    world.tell(OverrideSet(at=world.now, evse=EvseId("E1"), by="ann", limit_a=12.0))
 
 
 def record(world: World):
@@ -89,6 +93,7 @@ def test_the_whole_ladder_is_climbed_one_rung_at_a_time_while_nothing_helps():
 )
 def test_the_form_that_a_station_follows_is_found_kept_and_used(deafness, form):
     world = charging(limit_a=45.0, fallback_a=20.0, **deafness)
+    hold_below_the_fallback(world)
     fake = world.station("E1")
     world.run(600)
 
@@ -106,6 +111,7 @@ def test_the_form_that_a_station_follows_is_found_kept_and_used(deafness, form):
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_lease_that_its_station_ignores_is_neither_renewed_nor_sent_again(lost):
     world = charging(limit_a=45.0, fallback_a=20.0, ignores=frozenset({ProfilePurpose.TX}))
+    hold_below_the_fallback(world)
     world.run(600)
     held = record(world).holding
     assert (ProfilePurpose.TX,) == held.ignored

@@ -1,11 +1,16 @@
 """Current kept for vehicles that are about to plug in: for all idle EVSEs, or for so many at a time."""
 
+import random
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from loadmgr.control.observation import OverrideSet
 from loadmgr.control.safety.certificate import build_certificate
 from loadmgr.model.failsafe import FailSafe
+from loadmgr.model.ids import EvseId
 from loadmgr.model.topology import Phase, Site
 from tests.control_world import Vehicle, World, small_site
 
@@ -84,6 +89,58 @@ def test_with_the_controller_dead_a_vehicle_on_more_phases_may_take_the_place_of
 
     assert 6.0 == world.station("E1").offered[-1]
     assert [] == world.over
+
+
+@pytest.mark.parametrize("starts", [None, 1])
+def test_with_the_controller_dead_a_vehicle_may_take_the_place_of_one_that_was_held_lower(starts: int | None) -> None:
+    site = small_site(evses=2, limit_a=37.0, fallback_a=6.0, building_worst_a=5.0)
+    world = World(replace(site, failsafe=replace(site.failsafe, reserve_starts=starts)))
+    world.building_a = (5.0, 5.0, 5.0)
+    world.connect()
+    world.run(20)
+    world.plug("E1")
+    world.plug("E2")
+    world.tell(OverrideSet(at=world.now, evse=EvseId("E1"), by="ann", limit_a=0.0))
+    world.run(400)
+    assert 0.0 == world.station("E1").offered[-1]
+    assert 26.0 == world.station("E2").offered[-1]
+
+    world.alive = False
+    world.unplug("E1")
+    world.run(20)
+    world.plug("E1")
+    world.run(600)
+
+    assert 6.0 == world.station("E1").offered[-1]
+    assert [] == world.over
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_with_the_controller_dead_whoever_comes_in_whose_place_nothing_is_exceeded(seed: int) -> None:
+    rng = random.Random(seed)
+    count = rng.randint(2, 4)
+    site = small_site(evses=count, limit_a=6.0 * count + 5.0 + rng.choice([0.0, 8.0, 20.0]), fallback_a=6.0)
+    world = World(site, seed=seed)
+    world.building_a = (5.0, 5.0, 5.0)
+    world.connect()
+    world.run(20)
+    for evse in rng.sample([str(e.id) for e in site.evses], rng.randint(1, count)):
+        world.plug(evse, Vehicle(phases=rng.choice([1, 3])))
+        if rng.random() < 0.4:
+            order = OverrideSet(at=world.now, evse=EvseId(evse), by="ann", limit_a=rng.choice([0.0, 8.0]))
+            world.tell(order)
+        world.run(rng.randint(5, 200))
+    world.alive = False
+    before = len(world.over)
+    for _ in range(6):
+        fake = world.station(str(rng.choice(site.evses).id))
+        if fake.transaction is not None:
+            world.unplug(str(fake.evse.id))
+        else:
+            world.plug(str(fake.evse.id), Vehicle(phases=rng.choice([1, 3])))
+        world.run(rng.choice([5, 60, 400]))
+    assert [] == world.over[before:]
 
 
 def test_the_certificate_says_what_happens_if_more_plug_in() -> None:

@@ -64,6 +64,6 @@ def test_a_controller_that_raises_before_the_reduction_is_acknowledged_is_found_
 
 
 def test_a_controller_that_believes_what_was_not_acknowledged_is_found_out(monkeypatch):
-    monkeypatch.setattr(Holding, "worlds", lambda self: (tuple(self.certain.values()),))
+    monkeypatch.setattr(Holding, "worlds", lambda self, **_: (tuple(self.certain.values()),))
 
     assert explore(after(swung(), ("lost", 0)), 3).found or explore(swung(), 3).found

@@ -44,7 +44,7 @@ def test_nobody_is_raised_in_the_name_of_lowering_him_before_others_have_made_ro
 def test_what_is_assumed_of_somebody_is_room_for_him_only_where_he_surely_has_it(limit_a: float, fits_a: float) -> None:
     """E1 is on its way down from 16 A; E2 counts with 16 A too, and may have none of them."""
     site = small_site(evses=2)
-    rows = CircuitRows((CircuitId("main"),), (int(Phase.L1),), np.array([limit_a]), np.zeros(1))
+    rows = CircuitRows((CircuitId("main"),), (int(Phase.L1),), np.array([limit_a]), np.zeros(1), np.array([False]))
     assumed = {e.id: Assumed(constant(16.0), e.phases) for e in site.evses}
     book = LoadBook(site, rows, assumed, now=START)
     until_s = START.timestamp() + 900.0
