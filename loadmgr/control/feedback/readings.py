@@ -5,13 +5,9 @@ Rules
 1. What flows now is judged by live readings alone; begin and end values of a transaction, and what was measured while
    the link was down, feed its ledger.
 2. A current without a phase is taken as that of every phase in use (OCPP: the per-phase maximum), a power alone as
-   spread over the phases in use.
+   spread over the phases in use. Powers of phases are currents of phases, at the nominal voltage.
 3. A number that is none (infinite, or not a number) says nothing, and a meter that tells one goes stale.
 4. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
-
-
-   spread over the phases in use. Powers of phases are currents of phases, at the nominal voltage.
-3. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
    beyond those counts at once.
 """
 
