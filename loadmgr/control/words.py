@@ -80,7 +80,8 @@ def _of_session(context: Context, record: EvseRecord, charging: Charging) -> str
     held = context.held_a[record.evse.id]
     if target > held + 0.05:
         if record.start_at is not None and record.start_at > context.now:
-            return f"{held:g} A, soon {target:g} A: starts at {_clock(record.start_at, context.state.site)}"
+            rises = "starts" if held < record.evse.min_a else "rises"
+            return f"{held:g} A, soon {target:g} A: {rises} at {_clock(record.start_at, context.state.site)}"
         others = _coming_down(context, record)
         return f"{held:g} A, soon {target:g} A: waits until {others} came down"
     back_a = context.discharges_a.get(record.evse.id, 0.0)

@@ -99,7 +99,9 @@ class CompliancePart(StrictPart):
         default=None, ge=1, strict=True, description="de_14a: controllable ones; all EVSEs above 4.2 kW if not given."
     )
     delay: Seconds = Field(
-        default=float(UK_DELAY_S), le=UK_DELAY_MOST_S, description="uk: longest randomised delay of a start."
+        default=float(UK_DELAY_S),
+        le=UK_DELAY_MOST_S,
+        description="uk: longest randomised delay of a start, and of every rise.",
     )
     peak_hours: bool = Field(
         default=True, strict=True, description="uk: no charging in peak hours for sessions that nobody said otherwise."

@@ -1,9 +1,9 @@
-"""When charging may start: after a randomised delay, one after the other after a blackout, outside of peak hours.
+"""When charging may start or rise: after a randomised delay, one after the other after a blackout, not in peak hours.
 
 Rules
 -----
-1. Only a start waits, from below the minimum to above it. No reduction is ever put off, and neither is a raise of who
-   charges already.
+1. Only a rise waits: with a delay every one, after a blackout a start from below the minimum to above it. No reduction
+   is ever put off.
 2. A delay is random between sites and sessions and always the same for one, so that a decision can be made again.
 3. Whoever a person puts first, or who said when it leaves, is not held to the default hours; who is put first starts
    without delay.
@@ -32,20 +32,20 @@ BLACKOUT_STATIONS = 3
 """So few of a small site may start again by chance."""
 
 
-def may_start(state: SiteState, record: EvseRecord, settings: ControlSettings, now: datetime) -> bool:
-    """Return whether the charging of an EVSE may start now; from the first time that is asked its delay counts."""
+def may_rise(state: SiteState, record: EvseRecord, settings: ControlSettings, now: datetime, *, starts: bool) -> bool:
+    """Return whether an EVSE may start charging, or be given more, now; from the first time that is asked it waits."""
     if record.start_at is None:
-        record.start_at = now + timedelta(seconds=_wait_s(state, record, settings, now))
+        record.start_at = now + timedelta(seconds=_wait_s(state, record, settings, now, starts=starts))
     order = order_of(record, now)
     return now >= record.start_at or (order is not None and order.boost)
 
 
-def _wait_s(state: SiteState, record: EvseRecord, settings: ControlSettings, now: datetime) -> float:
+def _wait_s(state: SiteState, record: EvseRecord, settings: ControlSettings, now: datetime, *, starts: bool) -> float:
     wait_s = 0.0
     if settings.longest_delay_s and record.charging is not None:
         label = f"{state.site.name}/{record.evse.id}/{record.charging.transaction}/{now.isoformat()}"
         wait_s = float(delay_s(settings.longest_delay_s, label=label))
-    if after_blackout(state, now):
+    if starts and after_blackout(state, now):
         charging = [e.id for e in state.site.evses if state.evses[e.id].charging is not None]
         wait_s = max(wait_s, settings.stagger_s * charging.index(record.evse.id)) if record.charging else wait_s
     return wait_s

@@ -24,7 +24,7 @@ from loadmgr.control.safety.assumption import limit_now_a, surely_held_a
 from loadmgr.control.safety.circuits import LoadBook
 from loadmgr.control.safety.failsafe import Step
 from loadmgr.control.safety.skew import skew_s
-from loadmgr.control.safety.starts import may_start
+from loadmgr.control.safety.starts import may_rise
 from loadmgr.control.sending.ahead import least_ahead_a, planned_falls
 from loadmgr.control.sending.budget import has_to_wait, may_pause
 from loadmgr.control.sending.pending import Purpose
@@ -133,13 +133,16 @@ def _wishes(state: SiteState, wanted: Wanted, now: datetime) -> list[Wish]:
         if record.retry_at is not None and now < record.retry_at:
             continue
         held = limit_now_a(state, record, now)
+        least = min(held, least_ahead_a(state, record, now))
+        if target <= least + CURRENT_TOLERANCE_A:
+            record.start_at = None
         out.append(
             Wish(
                 record=record,
                 charging=record.charging,
                 target_a=target,
                 held_a=held,
-                least_a=min(held, least_ahead_a(state, record, now)),
+                least_a=least,
                 back_a=wanted.discharges_a.get(evse.id, 0.0),
             )
         )
@@ -233,12 +236,10 @@ def _granted_a(
         return None
     if row is not None and unsettled and not starts:
         return None  # more will fit when the reductions under way have settled: one write instead of two
-    if starts and not may_start(state, record, settings, now):
-        return None
     small = current - wish.least_a < settings.change_a
     if not starts and (small or has_to_wait(state, record, settings, now, spare_s=wish.charging.spare_s)):
         return None
-    return current
+    return current if may_rise(state, record, settings, now, starts=starts) else None
 
 
 def _counts_until_s(state: SiteState, wish: Wish, current_a: float, now: datetime) -> float:

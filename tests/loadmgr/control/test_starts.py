@@ -33,6 +33,22 @@ def test_a_start_is_delayed_at_random_and_each_session_by_its_own_time() -> None
     assert 5 < max(began.values()) <= 640
 
 
+def test_a_rise_while_charging_is_delayed_at_random_too() -> None:
+    world = World(small_site(evses=2, limit_a=40.0), settings=ControlSettings(longest_delay_s=600))
+    world.connect()
+    world.run(30)
+    world.plug("E1")
+    world.plug("E2")
+    world.run(1500)
+    before = max(world.station("E1").draw_a())
+    world.unplug("E2")
+    world.run(20)
+    assert before == max(world.station("E1").draw_a())
+    assert f"{before:g} A, soon 32 A: rises at" in world.controller.view().evses[0].reason
+    world.run(640)
+    assert 32.0 == max(world.station("E1").draw_a())
+
+
 def test_a_boost_is_not_delayed() -> None:
     world = World(small_site(evses=1), settings=ControlSettings(longest_delay_s=1800))
     world.connect()
