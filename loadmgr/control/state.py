@@ -111,6 +111,8 @@ class Draw:
         The highest of them [A].
     export_a : (L1, L2, L3)
         What it fed back instead [A].
+    over_a : float
+        By how much it was above the limit that it follows, within what is no disobedience [A].
     """
 
     at: datetime
@@ -118,6 +120,7 @@ class Draw:
     peak_a: float
     power_w: float | None = None
     export_a: PhaseAmps = (0.0, 0.0, 0.0)
+    over_a: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,7 +132,7 @@ class EvseRecord:
     override : Override, optional
         What a person ordered.
     start_at : datetime, optional
-        Not before that may its charging start, which is wanted.
+        Not before that may its charging start or rise, which is wanted.
     before : EndedSession, optional
         The last session, as long as its vehicle may still be there: a station that restarts begins another for it.
     foreign : dict

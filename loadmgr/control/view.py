@@ -159,7 +159,7 @@ def _circuit_view(context: Context, circuit: Circuit, situation: Situation) -> C
     coming: list[PhaseAmps] = []
     for evse in state.site.evses_under(circuit.id):
         load = situation.assumed[evse.id]
-        assumed_a = _plus(assumed_a, on_phases(load.phases, load.envelope.at(now_s)))
+        assumed_a = _plus(assumed_a, on_phases(load.phases, load.envelope.at(now_s) + load.over_a))
         coming.append(on_phases(load.next_phases, load.next_envelope.at(now_s)))
     assumed_a = _plus(assumed_a, _coming_a(coming, state.site.failsafe.reserve_starts))
     for name, load_a in loads_a(state, situation.batteries_w).items():

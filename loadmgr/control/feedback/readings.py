@@ -9,6 +9,7 @@ Rules
 3. A number that is none (infinite, or not a number) says nothing, and a meter that tells one goes stale.
 4. Phases that a vehicle uses are believed when two readings in a row show them; a phase that is seen to carry current
    beyond those counts at once.
+5. What is drawn above a limit and is no disobedience yet is drawn all the same: it counts beside the limit.
 """
 
 import math
@@ -46,6 +47,9 @@ from loadmgr.model.units import SECONDS_PER_HOUR
 
 USED_PHASE_A = 0.5
 """A phase that carries more than this is in use [A]."""
+
+MOST_INACCURATE_A = 0.25
+"""A draw above its limit by less than this is of the meter's accuracy [A]."""
 
 LONGEST_WAIT = timedelta(hours=1)
 """A live reading that is older by the station's clock did not wait: its clock is wrong."""
@@ -227,6 +231,10 @@ def _judge(
     for old in followed:
         if before is not None and before.peak_a > old.below_a + slack and draw.peak_a <= old.below_a + slack:
             record.obedience.proven = record.obedience.disobeying_since is None
+    over_a = max(0.0, draw.peak_a - allowed) if draw.peak_a <= allowed + slack else 0.0
+    record.draw = draw = replace(draw, over_a=round(over_a, 1) if over_a > MOST_INACCURATE_A else 0.0)
+    if abs(draw.over_a - (0.0 if before is None else before.over_a)) > MOST_INACCURATE_A:
+        state.stirred = True
     on = record.escalation
     changed = judge(
         record.obedience,

@@ -33,7 +33,7 @@ from loadmgr.control.planning.plan import Plan
 from loadmgr.control.planning.requests import controllable, sound_request
 from loadmgr.control.planning.scarcity import scarce_circuits
 from loadmgr.control.safety.circuits import side_loads_below, whole_limit_w
-from loadmgr.control.safety.envelope import Envelope
+from loadmgr.control.safety.envelope import Envelope, constant
 from loadmgr.control.safety.starts import steps_a
 from loadmgr.control.settings import ControlSettings
 from loadmgr.control.situation import Situation
@@ -132,6 +132,8 @@ def _requests(
         charging = controllable(state, record)
         if load.next_phases and each_is_kept:
             _add(fixed_a.setdefault(feeds[evse.id], np.zeros(3)), load.next_envelope, load.next_phases, window_s)
+        if load.over_a:
+            _add(fixed_a.setdefault(feeds[evse.id], np.zeros(3)), constant(load.over_a), load.phases, window_s)
         if charging is not None:
             request = sound_request(state, record, charging, settings=settings, grid=grid, now=now)
             if each_is_kept and load.next_envelope.limits_a != (0.0,):

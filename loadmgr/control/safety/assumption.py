@@ -50,12 +50,15 @@ class Assumed:
         Draw of whoever takes the place of that vehicle with nobody alive to hear of it, on all phases of the EVSE.
     next_phases : tuple of Phase
         Phases that the vehicle leaves free.
+    over_a : float
+        What the vehicle draws beyond its limit, whatever that is: within what is no disobedience [A].
     """
 
     envelope: Envelope
     phases: tuple[Phase, ...]
     next_envelope: Envelope = NOTHING
     next_phases: tuple[Phase, ...] = ()
+    over_a: float = 0.0
 
 
 RAISING = (ProfilePurpose.PRIORITY_CHARGING, ProfilePurpose.LOCAL_GENERATION)
@@ -219,7 +222,8 @@ def assumed_of(state: SiteState, record: EvseRecord, now: datetime) -> Assumed:
             if record.charging is None:
                 return Assumed(envelope, phases)
             following = _lifted(held_envelope(state, record, now, in_transaction=False), evse.min_a)
-            return Assumed(envelope, phases, following, tuple(p for p in evse.phases if p not in phases))
+            over_a = 0.0 if record.draw is None else record.draw.over_a
+            return Assumed(envelope, phases, following, tuple(p for p in evse.phases if p not in phases), over_a)
 
 
 def _settling(envelope: Envelope, record: EvseRecord) -> Envelope:

@@ -191,7 +191,8 @@ class LoadBook:
         free = np.stack([self._weight(e, assumed[e].next_phases) for e in self._evses], axis=1)
         starts = site.failsafe.reserve_starts
         self._next = coming_a if starts is None else np.zeros_like(coming_a)
-        self.load: Floats = rows.base[:, None] + self._weights @ self._currents
+        over_a = np.array([a.over_a for a in assumed.values()])
+        self.load: Floats = (rows.base + self._weights @ over_a)[:, None] + self._weights @ self._currents
         last = rows.lasting
         self.load[last] += self._weights[last] @ (np.maximum(self._currents, self._next) - self._currents)
         if starts is None:

@@ -167,3 +167,23 @@ def test_what_another_may_draw_after_leases_have_ended_lowers_nobody_now(after_s
     lower = relieved_a(controller._state, controller._targets, assumed=assumed, rows=controller._rows(), now=world.now)
 
     assert lowered == (lower is not None)
+
+
+def test_a_draw_above_a_limit_that_is_no_disobedience_yet_counts_beside_the_limit() -> None:
+    world = World(small_site(evses=2, limit_a=39.0))
+    world.connect()
+    world.run(20)
+    world.plug("E1")
+    world.plug("E2")
+    world.run(400)
+    fake = world.station("E1")
+    obeys = fake.draw_a
+    fake.draw_a = lambda: tuple(a and a + 1.0 for a in obeys())  # type: ignore[method-assign, assignment, return-value]
+    world.building_a = (5.0, 5.0, 5.0)
+    world.run(60)
+    before = len(world.over)
+    world.run(600)
+
+    assert [] == world.over[before:]
+    assert not [a for a in world.controller._state.alarms.standing if a[0] == "disobedient"]
+    assert max(fake.draw_a()) > 1.0
