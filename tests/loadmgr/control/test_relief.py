@@ -170,7 +170,7 @@ def test_what_another_may_draw_after_leases_have_ended_lowers_nobody_now(after_s
 
 
 def test_a_draw_above_a_limit_that_is_no_disobedience_yet_counts_beside_the_limit() -> None:
-    world = World(small_site(evses=2, limit_a=39.0))
+    world = World(small_site(evses=2, limit_a=37.0))
     world.connect()
     world.run(20)
     world.plug("E1")
