@@ -170,7 +170,10 @@ def test_what_another_may_draw_after_leases_have_ended_lowers_nobody_now(after_s
 
 
 def test_a_draw_above_a_limit_that_is_no_disobedience_yet_counts_beside_the_limit() -> None:
-    world = World(small_site(evses=2, limit_a=37.0))
+    site = small_site(evses=2, limit_a=32.0, building_worst_a=0.0)
+    unmetered = replace(site.root, side_loads=())
+    world = World(replace(site, circuits=(unmetered,), meters=()))
+    world.meter_works, world.building_a = False, (0.0, 0.0, 0.0)
     world.connect()
     world.run(20)
     world.plug("E1")
@@ -179,7 +182,6 @@ def test_a_draw_above_a_limit_that_is_no_disobedience_yet_counts_beside_the_limi
     fake = world.station("E1")
     obeys = fake.draw_a
     fake.draw_a = lambda: tuple(a and a + 1.0 for a in obeys())  # type: ignore[method-assign, assignment, return-value]
-    world.building_a = (5.0, 5.0, 5.0)
     world.run(60)
     before = len(world.over)
     world.run(600)
